@@ -1,0 +1,125 @@
+"""Evidence, Citation, AnswerSentence, Answer, and the events of the road of a question.
+
+Every front end (page, command line, API, evaluation) folds the same events.
+Knows nothing of how an answer comes about.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ingest.document import Hit, Metadata, Span
+
+Verdict = Literal["supported", "unsupported"]
+AbstainReason = Literal["not_in_sources", "no_sources"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One numbered sentence given to the model; `number` counts from 1 within a question.
+
+    `relevance` is how well it fits the query, from 0 to 1.
+    """
+
+    number: int
+    span: Span
+    metadata: Metadata
+    relevance: float
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A span of a stored document that supports an answer sentence; made from `Evidence` alone."""
+
+    evidence: Evidence
+
+    @property
+    def span(self) -> Span:
+        """The stored characters: `document.text[start:end] == span.text`."""
+        return self.evidence.span
+
+
+@dataclass(frozen=True)
+class AnswerSentence:
+    """One sentence of an answer with its verdict.
+
+    `support` is the checker's probability, from 0 to 1, that the cited spans say it; `why`
+    is a short reason when unsupported ("" when supported). `quoted` is true when the text
+    is itself the cited span (no model wrote it).
+    """
+
+    text: str
+    citations: tuple[Citation, ...]
+    verdict: Verdict
+    support: float
+    why: str = ""
+    quoted: bool = False
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds from the question: passages found, first token of the model, the end."""
+
+    retrieve_ms: float
+    first_token_ms: float | None
+    total_ms: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that the model read and wrote, where the endpoint tells."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished answer, or an abstention (`abstained`, no sentences) with the nearest passages.
+
+    `model` names who wrote it, None when no model did (the sentences are then quotes).
+    `notice` is a plain line for the user about what went wrong or is different ("" if nothing):
+    a failed endpoint, a cut stream, a stop.
+    """
+
+    question: str
+    query: str
+    sentences: tuple[AnswerSentence, ...]
+    passages: tuple[Hit, ...]
+    abstained: bool
+    model: str | None
+    timings: Timings
+    usage: Usage = Usage()
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """First event: the query used, the passages found, best first, and the evidence cut from them."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The sentence being written, whole so far, not yet checked; replaces the one before it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """A sentence is complete and checked; what `Writing` showed is replaced by it."""
+
+    sentence: AnswerSentence
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Last event: the whole answer."""
+
+    answer: Answer
+
+
+Event = Retrieved | Writing | Wrote | Finished
