@@ -1,0 +1,180 @@
+"""What one chat endpoint can do, found out by asking it, and the requests that fit it."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+
+from app.faults import overflow
+
+# A parameter that an endpoint may not know -> how its error messages name it.
+_OPTIONAL = {
+    "grammar": ("grammar",),
+    "response_format": ("response_format", "json_schema", "structured output"),
+    "logprobs": ("logprobs",),
+    "stream_options": ("stream_options",),
+    "temperature": ("temperature",),
+    "max_tokens": ("max_tokens",),
+    "stop": ("'stop'", "stop sequences", "parameter: stop"),
+}
+_UNKNOWN = ("support", "unrecognized", "unknown", "not permitted", "not allowed", "unexpected", "extra")
+_THINKING_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to the model; `max_tokens` counts the visible answer."""
+
+    messages: list[dict[str, str]]
+    max_tokens: int
+    temperature: float = 0.0
+    grammar: str | None = None
+    json_schema: dict[str, Any] | None = None
+    logprobs: int | None = None
+    stop: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Found out by asking the endpoint. `context_tokens` for one request, None when it does not tell."""
+
+    grammar: bool
+    json_schema: bool
+    logprobs: bool
+    context_tokens: int | None
+
+
+@dataclass
+class Endpoint:
+    """An OpenAI-shaped endpoint and what it is known to refuse (learnt from its own errors)."""
+
+    base_url: str
+    model: str | None
+    refused: set[str] = field(default_factory=set)
+    thinks: bool = False
+    capabilities: Capabilities | None = None
+
+    @property
+    def host(self) -> str:
+        """Host and port, for display; never a user name or password of the URL."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or self.base_url
+
+    def body(self, request: Request, without: set[str]) -> dict[str, Any]:
+        """The arguments of `chat.completions.create`, less what the endpoint refuses and `without`."""
+        left_out = self.refused | without
+        tokens = request.max_tokens + (_THINKING_TOKENS if self.thinks else 0)
+        extra: dict[str, Any] = {}
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": request.messages,
+            "stream": True,
+            "extra_body": extra,
+        }
+        body["max_completion_tokens" if "max_tokens" in left_out else "max_tokens"] = tokens
+        if "temperature" not in left_out:
+            body["temperature"] = request.temperature
+        if "stream_options" not in left_out:
+            body["stream_options"] = {"include_usage": True}
+        if request.stop and "stop" not in left_out:
+            body["stop"] = request.stop
+        if request.logprobs and "logprobs" not in left_out:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs}
+        if request.json_schema and "response_format" not in left_out:
+            body["response_format"] = json_format(request.json_schema)
+        if request.grammar and "grammar" not in left_out:
+            extra["grammar"] = request.grammar
+        return body
+
+    def drop(self, error: openai.APIStatusError, body: dict[str, Any]) -> str | None:
+        """The parameter of `body` that the endpoint's error names, to be left out of the next try.
+
+        It is remembered for good when the error says that the endpoint does not know it.
+        """
+        said = f"{error.message} {getattr(error, 'param', '') or ''}".lower()
+        if error.status_code not in (400, 404, 415, 422, 500, 501) or overflow(error.message):
+            return None
+        for name, words in _OPTIONAL.items():
+            sent = name in body or name in body["extra_body"]
+            if sent and any(word in said for word in words):
+                if any(word in said for word in _UNKNOWN):
+                    self.refused.add(name)
+                return name
+        return None
+
+
+def json_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """The `response_format` of a JSON schema."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+
+
+async def find_capabilities(client: openai.AsyncOpenAI, endpoint: Endpoint) -> Capabilities:
+    """Ask the endpoint what it can do: llama.cpp tells; others get two tiny requests, judged by the reply.
+
+    A server that silently ignores a parameter is found out too, as its reply shows it.
+    """
+    props = await _get(client, endpoint.base_url.removesuffix("/v1") + "/props")
+    settings = props.get("default_generation_settings")
+    if isinstance(settings, dict):
+        return Capabilities(True, True, True, settings.get("n_ctx"))
+    schema = {
+        "type": "object",
+        "properties": {"fruit": {"type": "string", "enum": ["kiwi"]}},
+        "required": ["fruit"],
+        "additionalProperties": False,
+    }
+    as_json = await _reply(client, endpoint, {"response_format": json_format(schema)})
+    as_grammar = await _reply(client, endpoint, {"extra_body": {"grammar": 'root ::= "kiwi"'}})
+    with_logprobs = await _reply(client, endpoint, {"logprobs": True, "top_logprobs": 2})
+    return Capabilities(
+        grammar=as_grammar[0] == "kiwi",
+        json_schema=_loads(as_json[0]) == {"fruit": "kiwi"},
+        logprobs=with_logprobs[1],
+        context_tokens=await _context(client, endpoint),
+    )
+
+
+async def list_models(client: openai.AsyncOpenAI) -> list[dict[str, Any]]:
+    """The entries of /v1/models; empty when the endpoint has no such list."""
+    found = (await _get(client, str(client.base_url).rstrip("/") + "/models")).get("data")
+    return [entry for entry in found or [] if isinstance(entry, dict) and entry.get("id")]
+
+
+async def _context(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int | None:
+    """Tokens of context by /v1/models, under the names that vLLM, OpenRouter, LM Studio, llama.cpp use."""
+    for entry in await list_models(client):
+        if entry["id"] == endpoint.model:
+            facts = {**(entry.get("meta") or {}), **entry}
+            names = ("max_model_len", "context_length", "loaded_context_length", "context_window", "n_ctx_train")
+            return next((facts[n] for n in names if isinstance(facts.get(n), int)), None)
+    return None
+
+
+async def _get(client: openai.AsyncOpenAI, url: str) -> dict[str, Any]:
+    try:
+        found = await client.get(url, cast_to=object, options={"timeout": 5})
+    except (openai.APIError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+async def _reply(client: openai.AsyncOpenAI, endpoint: Endpoint, more: dict[str, Any]) -> tuple[str, bool]:
+    """The text of a tiny request's reply and whether it has logprobs; ("", False) when it is refused."""
+    messages: Any = [{"role": "user", "content": 'Name one fruit as JSON: {"fruit": "..."}.'}]
+    try:
+        done = await client.chat.completions.create(
+            model=endpoint.model or "", messages=messages, max_tokens=24, timeout=30, **more
+        )
+        choice = done.choices[0]
+        return (choice.message.content or "").strip(), bool(choice.logprobs and choice.logprobs.content)
+    except (openai.APIError, AttributeError, TypeError, IndexError, ValueError):
+        return "", False
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

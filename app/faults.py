@@ -1,0 +1,109 @@
+"""Faults of a chat endpoint -> one plain line each: what happened and what to do."""
+
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+import httpx
+import openai
+
+from ingest import UserError
+
+
+class ModelError(UserError):
+    """The model could not answer, or not to the end; the message is one line for the user.
+
+    `kind` is one of: refused, dns, tls, connect, timeout, stall, unauthorized, not_found,
+    rate_limit, server, context, cut, malformed, wrong_json, empty, rejected, unavailable.
+    `partial` is true when text had already been given: it stands, and is incomplete.
+    """
+
+    def __init__(self, kind: str, message: str, partial: bool = False) -> None:
+        super().__init__(message + (" The text so far is incomplete." if partial else ""))
+        self.kind = kind
+        self.partial = partial
+
+
+def explain(error: BaseException, host: str, model: str, partial: bool) -> ModelError:
+    """Turn what the client raised into a `ModelError`; nothing secret of the request is in it."""
+    if isinstance(error, ModelError):
+        return ModelError(error.kind, str(error), partial) if partial and not error.partial else error
+    kind, message = _explain(error, host, model)
+    return ModelError(kind, message, partial)
+
+
+def _explain(error: BaseException, host: str, model: str) -> tuple[str, str]:
+    if isinstance(error, openai.APIStatusError):
+        return _status(error, host, model)
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return "tls", f"The secure connection to {host} failed ({cause.reason or 'TLS error'}): its " \
+                "certificate or the protocol (http or https) is wrong. Check OPENAI_BASE_URL."  # fmt: skip
+        if isinstance(cause, socket.gaierror):
+            return "dns", f"The name {host} cannot be found. Check OPENAI_BASE_URL and the network."
+        if isinstance(cause, ConnectionRefusedError):
+            return "refused", f"Nothing answers at {host}. Start the model server, or check OPENAI_BASE_URL."
+        if isinstance(cause, (httpx.ConnectTimeout, openai.APITimeoutError)):
+            return "connect", f"{host} could not be reached in time. Check OPENAI_BASE_URL and the network."
+    for cause in causes:
+        if isinstance(cause, (json.JSONDecodeError, UnicodeDecodeError)):
+            return "malformed", f"{host} sent a reply that is not valid JSON. Ask again; if it stays so, check " \
+                "that OPENAI_BASE_URL is an OpenAI-compatible endpoint (it mostly ends in /v1)."  # fmt: skip
+        if isinstance(cause, httpx.ConnectError):
+            return "connect", f"{host} could not be reached ({cause}). Check OPENAI_BASE_URL and the network."
+        if isinstance(cause, (httpx.TransportError, ConnectionError)):
+            return "cut", f"The connection to {host} broke off. Ask again."
+    if isinstance(error, openai.APIError):
+        if overflow(error.message):
+            return _overflow(host)
+        return "server", f"{host} reported an error: {clip(error.message)}. Ask again."
+    return "wrong_json", f"{host} sent a reply of an unknown shape ({type(error).__name__}). Check that " \
+        "OPENAI_BASE_URL is an OpenAI-compatible endpoint (it mostly ends in /v1)."  # fmt: skip
+
+
+def _status(error: openai.APIStatusError, host: str, model: str) -> tuple[str, str]:
+    code, said = error.status_code, clip(error.message)
+    if code in (401, 403):
+        return "unauthorized", f"{host} refused the key (HTTP {code}). Check OPENAI_API_KEY."
+    if code == 404:
+        return "not_found", f"{host} has no model {model!r} (HTTP 404). Set CHAT_MODEL to one that it has, " \
+            "and check that OPENAI_BASE_URL is right (it mostly ends in /v1)."  # fmt: skip
+    if code == 429 and "quota" in error.message.lower():
+        return "rate_limit", f"The account at {host} has no quota left (HTTP 429). Check its plan and billing."
+    if code == 429:
+        wait = error.response.headers.get("retry-after", "")
+        when = f"in {wait} seconds" if wait.isdigit() else "in a minute"
+        return "rate_limit", f"{host} takes no more questions for now (HTTP 429). Ask again {when}."
+    if overflow(error.message):
+        return _overflow(host)
+    if code >= 500:
+        return "server", f"{host} failed (HTTP {code}). Ask again; if it stays so, look at the model server."
+    return "rejected", f"{host} rejected the request (HTTP {code}: {said}). Check CHAT_MODEL."
+
+
+def _overflow(host: str) -> tuple[str, str]:
+    return "context", f"The question with its evidence is longer than the model at {host} can read. Start " \
+        "a new conversation, ask more shortly, or choose a model with a larger context."  # fmt: skip
+
+
+def overflow(message: str) -> bool:
+    """Does the endpoint complain about the length of the prompt?"""
+    said = message.lower()
+    return "context" in said and bool(re.search(r"exceed|length|maximum|window|size|too (long|large)", said))
+
+
+def clip(message: str, limit: int = 160) -> str:
+    """An endpoint's own words on one line, shortened, with anything like a key taken out."""
+    line = re.sub(r"\b(sk|key|gsk|hf)[-_][\w*-]{6,}|Bearer \S+", "***", " ".join(message.split()))
+    return (line if len(line) <= limit else line[: limit - 1] + "…").rstrip(".")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,78 @@
+"""The markup of chat models: control tokens in documents, thinking in replies. Pure text to text."""
+
+import re
+
+# Text that some model family reads as a control token, so that a document could speak as the
+# system or end its own turn. Breaking it after its first character makes it plain text for every
+# tokenizer. The families: ChatML/Qwen, OpenAI harmony, Llama 2 to 4, Mistral, Gemma, Phi, DeepSeek,
+# Command, Granite, GLM, Kimi, T5, BERT, code models' fill-in-the-middle.
+_NAMED = (
+    r"</?s>|<(?:bos|eos|unk|pad|mask|cls|sep|sop|eop|eot|eod|begin|end|nl|PRE|SUF|MID|EOT)>"
+    r"|</?(?:start_of|end_of|begin_of)_\w+>|</?(?:think|thinking|thought|reasoning|answer)>"
+    r"|</?(?:tool|function)_?(?:calls?|responses?|list|results?)?>|</?tools>"
+    r"|<<\s*/?\s*SYS\s*>>|</?(?:extra_id|unused|reserved|special|fim|file|repo|commit|jupyter|issue|gh)_?\w*>"
+    r"|<(?:filename|reponame|empty_output|image|image_soft_token|turn)>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK|ARGS|CALL_ID|"
+    r"PREFIX|SUFFIX|MIDDLE|IMG|IMG_BREAK|IMG_END|gMASK|sMASK|MASK|CLS|SEP|UNK|PAD|BOS|EOS|control_\d+)\]"
+    r"|◁/?think▷"
+)
+_CONTROL = re.compile(rf"<(?=[|｜])|[|｜](?=>)|(?:{_NAMED})", re.IGNORECASE)
+_OPEN = re.compile(r"<(think|thinking|thought|reasoning)>|\[THINK\]|◁think▷", re.IGNORECASE)
+_CLOSE = re.compile(r"</(think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_TAGS = tuple(
+    f"<{slash}{name}>" for name in ("think", "thinking", "thought", "reasoning") for slash in ("", "/")
+) + ("[think]", "[/think]", "◁think▷", "◁/think▷")
+
+
+def neutralise(text: str) -> str:
+    """The same text with every control token broken by one space, so that models read it as text.
+
+    For the copy of a document that goes into a prompt; stored text and citations stay as they are.
+    """
+    return _CONTROL.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+
+class ThinkingFilter:
+    """Takes a reply piece by piece, cut at any character, and gives it without its thinking.
+
+    Thinking is what stands between <think> and </think> (or a like pair) anywhere in the reply.
+    """
+
+    def __init__(self) -> None:
+        self.thinking = False
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """The text that is certain to be no thinking so far; a possible half tag is held back."""
+        self._held += piece
+        shown = []
+        while match := (_CLOSE if self.thinking else _either()).search(self._held):
+            if not self.thinking:
+                shown.append(self._held[: match.start()])
+            self.thinking = not _CLOSE.fullmatch(match[0])
+            self._held = self._held[match.end() :]
+        keep = _half_tag(self._held)
+        ready, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        if not self.thinking:
+            shown.append(ready)
+        return "".join(shown)
+
+    def close(self) -> str:
+        """What was held back when the reply ended: a half tag is text after all."""
+        held, self._held = self._held, ""
+        return "" if self.thinking else held
+
+
+def _either() -> re.Pattern[str]:
+    """Outside of thinking a lone closing tag is dropped too: some templates open it in the prompt."""
+    return _BOTH
+
+
+_BOTH = re.compile(f"{_OPEN.pattern}|{_CLOSE.pattern}", re.IGNORECASE)
+
+
+def _half_tag(text: str) -> int:
+    """How many characters at the end may be the beginning of a tag."""
+    tail = text[-12:].lower()
+    starts = (i for i in range(len(tail)) if any(tag.startswith(tail[i:]) for tag in _TAGS))
+    return len(tail) - next(starts, len(tail))
