@@ -203,8 +203,11 @@ class EndpointEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """Endpoint and model. The dimension is kept beside it: asking for it takes a call, and an
-        index must be readable (lexically) while the endpoint is down."""
+        """Endpoint and model.
+
+        Not the dimension: asking for it takes a call, and an index must be readable (lexically)
+        while the endpoint is down. The index keeps it beside the fingerprint.
+        """
         return f"{self._base_url}:{self._model}"
 
     @property

@@ -1,0 +1,234 @@
+"""Document <-> a Markdown file with YAML front matter; the folder of these files is the truth.
+
+Readable and editable by hand. Knows nothing of the index.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import yaml
+
+from ingest import UserError
+from ingest.clean import clean_line, clean_text
+from ingest.document import Document, Metadata
+
+ORIGINALS = "originals"  # folder inside the corpus for the bytes that documents were read from
+MAX_BYTES = 50_000_000  # of one corpus file: about eight times the Bible
+_FRONT = re.compile(r"---[ \t]*\n(.*?)(?:^|\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+_TEXT_FIELDS = [field.name for field in fields(Metadata) if field.name not in ("title", "pages")]
+_FIRST_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+_NAME_BYTES = 120
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")  # names that Windows keeps for devices
+
+
+def read_document(path: Path) -> Document:
+    """The document of one corpus file: cleaned text and what its front matter says.
+
+    A file without front matter has its first heading, else its name, as its title. Raises
+    `UserError`, naming the file, when it cannot be read, is not UTF-8 text, has broken front
+    matter, or has no text.
+    """
+    try:
+        return parse_document(path.read_bytes(), path)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def parse_document(data: bytes, path: Path) -> Document:
+    """The document of the bytes of the corpus file `path`; see `read_document`."""
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{path} has more than {MAX_BYTES // 1_000_000} MB: split it into several files.")
+    try:
+        raw = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: save it as UTF-8, or remove it.") from error
+    if "\x00" in raw:
+        raise UserError(f"{path} is not text (it has zero bytes): remove it, or convert it to text.")
+    front, body = _parts(raw.replace("\r\n", "\n").replace("\r", "\n"), path)
+    document = tidy(Document(body, _metadata(front, path)))
+    if not document.text:
+        raise UserError(f"{path} has no text: write some, or remove it.")
+    if document.metadata.title:
+        return document
+    return replace(document, metadata=replace(document.metadata, title=_title(document.text, path)))
+
+
+def tidy(document: Document) -> Document:
+    """The document as a corpus file keeps it: clean text and metadata, no white space at the ends."""
+    text = clean_text(document.text)
+    lead = len(text) - len(text.lstrip())
+    text = text.strip()
+    pages = document.metadata.pages
+    if pages:
+        moved = (len(clean_text(document.text[:page])) - lead for page in pages)
+        pages = tuple(max(0, page) for page in moved if page < len(text))
+    told = {name: getattr(document.metadata, name) for name in _TEXT_FIELDS}
+    cleaned = {name: clean_line(value) or None for name, value in told.items() if value}
+    title = clean_line(document.metadata.title)
+    return Document(text, Metadata(title=title, pages=pages, **cleaned))
+
+
+def render(document: Document) -> str:
+    """The corpus file of a document; reading it gives `tidy(document)` again."""
+    metadata = document.metadata
+    told = {name: getattr(metadata, name) for name in ("title", *_TEXT_FIELDS)}
+    lines = [_yaml(name, value) for name, value in told.items() if value is not None]
+    if metadata.pages:
+        lines.append(f"pages: [{', '.join(map(str, metadata.pages))}]\n")
+    return f"---\n{''.join(lines)}---\n\n{document.text}\n"
+
+
+def write_document(corpus_dir: Path, document: Document, path: Path | None = None) -> Path:
+    """Write the document's file, whole or not at all, and return its path.
+
+    A new file is named after the title and never replaces another one; with `path` that file is
+    written, or replaced. Raises `UserError` when it cannot be written.
+    """
+    document = tidy(document)
+    if not document.text:
+        raise UserError(f"{document.metadata.title!r} has no text.")
+    try:
+        (path.parent if path else corpus_dir).mkdir(parents=True, exist_ok=True)
+        return _write(corpus_dir, document, path)
+    except OSError as error:
+        raise UserError(f"Cannot write to {path or corpus_dir}: {error.strerror}.") from error
+
+
+def corpus_files(corpus_dir: Path) -> list[Path]:
+    """The *.md files under `corpus_dir`, sorted; hidden ones and those under originals/ left out."""
+    return sorted(_walk(corpus_dir))
+
+
+def _walk(corpus_dir: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(corpus_dir):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        if Path(folder) == corpus_dir and ORIGINALS in subfolders:
+            subfolders.remove(ORIGINALS)
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix.lower() == ".md" and not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _parts(raw: str, path: Path) -> tuple[dict[str, object], str]:
+    """Front matter and body. Text that begins with a rule (---) and no mapping is all body."""
+    match = _FRONT.match(raw)
+    if not match:
+        return {}, raw
+    try:
+        # BaseLoader: every value is text as written, so that a title "1984" or a date stays one.
+        front = yaml.load(match[1], Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 2}" if mark else ""
+        raise UserError(
+            f"{path} has broken front matter{line}: mend the YAML between the --- lines."
+        ) from error
+    if front in (None, ""):
+        return {}, raw[match.end() :]
+    return (front, raw[match.end() :]) if isinstance(front, dict) else ({}, raw)
+
+
+def _metadata(front: dict[str, object], path: Path) -> Metadata:
+    told = {name: _text(front.get(name), name, path) for name in _TEXT_FIELDS}
+    return Metadata(
+        title=_text(front.get("title"), "title", path) or "",
+        pages=_pages(front.get("pages"), path),
+        **{name: value for name, value in told.items() if value not in ("~", "null")},
+    )
+
+
+def _text(value: object, name: str, path: Path) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    raise UserError(f"{path}: {name} in the front matter must be one line of text.")
+
+
+def _pages(value: object, path: Path) -> tuple[int, ...]:
+    if value in (None, ""):
+        return ()
+    if isinstance(value, list) and all(isinstance(item, str) and item.isdecimal() for item in value):
+        pages = tuple(int(item) for item in value)
+        if list(pages) == sorted(pages):
+            return pages
+    raise UserError(f"{path}: pages in the front matter must be offsets in rising order, as [0, 1200].")
+
+
+def _title(text: str, path: Path) -> str:
+    heading = _FIRST_HEADING.search(text)
+    title = clean_line(heading[1])[:300].strip() if heading else ""
+    return title or clean_line(path.stem.replace("_", " ").replace("-", " ")) or path.stem
+
+
+def _yaml(name: str, value: str) -> str:
+    """One line; text that YAML would read as a date, a number or a boolean is quoted."""
+    return str(yaml.safe_dump({name: value}, allow_unicode=True, width=10**9))
+
+
+def _write(corpus_dir: Path, document: Document, path: Path | None) -> Path:
+    folder = path.parent if path else corpus_dir
+    with NamedTemporaryFile("wb", dir=folder, prefix=".writing-", suffix=".tmp", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(render(document).encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            target = (
+                _put(temporary, path) if path else _put_new(temporary, corpus_dir, document.metadata.title)
+            )
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+    _sync_folder(folder)
+    return target
+
+
+def _put(temporary: Path, path: Path) -> Path:
+    os.replace(temporary, path)
+    return path
+
+
+def _put_new(temporary: Path, folder: Path, title: str) -> Path:
+    """Give the file a free name; a hard link fails where a name is taken, even in a race."""
+    slug = slugify(title)
+    number = 1
+    while True:
+        target = folder / (f"{slug}.md" if number == 1 else f"{slug}-{number}.md")
+        try:
+            os.link(temporary, target)
+            return target
+        except FileExistsError:
+            number += 1
+        except OSError:  # a file system without hard links
+            if not target.exists():
+                return _put(temporary, target)
+            number += 1
+
+
+def slugify(title: str) -> str:
+    """A file name (without ending) for a title: letters of any script, digits and hyphens."""
+    text = unicodedata.normalize("NFC", title).lower()
+    text = re.sub(r"['’‘`´]", "", text)
+    slug = re.sub(r"[\W_]+", "-", text).strip("-")
+    slug = slug.encode("utf-8")[:_NAME_BYTES].decode("utf-8", "ignore").strip("-")
+    return f"{slug}-" if _RESERVED.match(slug) else slug or "untitled"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable; Windows can't, and keeps names safe in its own way."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
