@@ -1,0 +1,60 @@
+# Everything here needs Python >= 3.10, pip and make; the rest is installed into .venv.
+.PHONY: run install test lint format bench nightly lock clean help
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+# A .venv whose Python is gone (moved folder, upgraded system) is made anew.
+ifeq ($(shell test -x $(PY) && echo yes),)
+  $(shell rm -f .venv/.installed .venv/.installed-test)
+endif
+
+# The lock is newer than the stamp: install. Otherwise nothing is started at all.
+.venv/.installed: requirements/base.txt
+	@python=$${PYTHON:-$$(sh scripts/find-python)} && "$$python" scripts/install.py $<
+	@touch $@
+
+.venv/.installed-test: requirements/test.txt | .venv/.installed
+	@$(PY) scripts/install.py $<
+	@touch $@
+
+install: .venv/.installed  ## Create .venv and install the locked requirements
+
+run: install  ## Set up, bring the index up to date, open the chat on http://127.0.0.1:7860
+	@$(PY) -m app.weights || echo "Going on without the embedded model: answers will be quotes."
+	@$(PY) -m ingest sync
+	@exec $(PY) -m app
+
+lint: install .venv/.installed-test  ## Format, style, types and layers
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+
+format: install .venv/.installed-test  ## Rewrite the code in its one format
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+test: lint  ## Set up, then every test but the long ones
+	@sh scripts/chromium
+	@$(PY) -m app.weights
+	@$(PY) -m pytest
+
+nightly: install .venv/.installed-test  ## The long fault and load tests
+	@sh scripts/chromium
+	@$(PY) -m app.weights
+	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
+
+bench: install  ## Measure, and print the tables of the README
+	@$(PY) -m app.weights
+	@for file in bench/[a-z]*.py; do $(PY) -m bench.$$(basename $$file .py) || exit; done
+
+LOCK := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --upgrade
+lock:  ## Resolve the requirements of pyproject.toml anew (needs uv)
+	@$(LOCK) pyproject.toml -o requirements/base.txt
+	@$(LOCK) --group pyproject.toml:test -c requirements/base.txt -o requirements/test.txt
+
+clean:  ## Delete the environment, the index and the caches; never the corpus
+	rm -rf .venv .index .cache
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
