@@ -1,0 +1,106 @@
+"""What tests share: a clean environment, the seed article indexed once, the embedded model loaded once.
+
+The parts are the real ones: Chroma, the embedder, llama.cpp, Chromium. A part that is missing
+fails the test that needs it; only the measuring data, which is not part of the product, may be
+absent, and then the test is skipped with that reason.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.settings import ROOT, Settings, load_settings
+
+VARIABLES = tuple(name.upper() for name in Settings.__dataclass_fields__)
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No key, endpoint or folder of the person who runs the tests, not from `.env` either.
+
+    An empty variable counts as unset and wins over `.env`. CACHE_DIR stays: it holds the
+    model's weights. The default index is a temporary one, so no test touches the real index.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        cache = load_settings().cache_dir
+        for name in VARIABLES:
+            patch.setenv(name, "")
+        patch.setenv("CACHE_DIR", str(cache))
+        patch.setenv("INDEX_DIR", str(tmp_path_factory.mktemp("default-index")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def bench_data() -> Path:
+    """The folder of measuring data: BENCH_DATA, default ../shared/data beside the project."""
+    folder = Path(os.environ.get("BENCH_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no measuring data at {folder} (set BENCH_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """`run("ingest", "list", CORPUS_DIR=..., INDEX_DIR=...)`: a command as a user starts it.
+
+    Returns the finished process, text captured. `stdin` is its input; `timeout` is in seconds.
+    """
+
+    def start(
+        module: str, *arguments: object, stdin: str = "", timeout: float = 120, **variables: object
+    ) -> "subprocess.CompletedProcess[str]":
+        environ = os.environ | {name: str(value) for name, value in variables.items()}
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        return subprocess.run(
+            command, env=environ, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=timeout
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def seed_settings(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Settings:
+    """A copy of corpus/ with its index, made once by `ingest sync`. Shared: read it, never write."""
+    folder = tmp_path_factory.mktemp("seed")
+    shutil.copytree(ROOT / "corpus", folder / "corpus")
+    places = {"CORPUS_DIR": folder / "corpus", "INDEX_DIR": folder / "index"}
+    done = run("ingest", "sync", **places)
+    assert done.returncode == 0, done.stderr
+    return load_settings(os.environ | {name: str(path) for name, path in places.items()})
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator["EmbeddedServer"]:  # noqa: F821 - imported when first needed
+    """The embedded model's server with the default weights, loaded once for all tests."""
+    from app.embedded import EmbeddedServer
+    from app.weights import chosen_weights
+
+    server = EmbeddedServer(chosen_weights(load_settings()))
+    server.start()
+    if not server.wait(timeout=180):
+        pytest.fail(server.reason or "the embedded model was not loaded within 180 seconds")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium: CHROMIUM, the system's, else the test tool's own download."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (found := shutil.which(name)):
+            return found
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    mac_cache = Path.home() / "Library" / "Caches" / "ms-playwright"
+    for folder in (cache, mac_cache):
+        for pattern in ("chromium*/*/chrome", "chromium*/*/*headless*shell", "chromium*/*/*/*/Chromium"):
+            if downloaded := sorted(folder.glob(pattern)):
+                return str(downloaded[-1])
+    pytest.fail(
+        "No Chromium for the browser tests: install chromium or google-chrome, or set CHROMIUM to its path."
+    )
