@@ -123,3 +123,11 @@ class Finished:
 
 
 Event = Retrieved | Writing | Wrote | Finished
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An earlier question and its answer (plain text, "" when it was an abstention), as context."""
+
+    question: str
+    answer: str

@@ -1,0 +1,194 @@
+"""The road of a question: one generator of events, folded by every front end.
+
+question + history -> query -> passages -> evidence (shown) -> model -> checked sentences -> answer.
+Knows nothing of pages, terminals or JSON.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from app import prompt
+from app.answer import (
+    Answer,
+    AnswerSentence,
+    Citation,
+    Event,
+    Evidence,
+    Finished,
+    Retrieved,
+    Timings,
+    Turn,
+    Usage,
+    Writing,
+    Wrote,
+)
+from app.check import Checker, Session
+from app.evidence import select_evidence
+from app.followup import leans, standalone, with_context
+from app.gates import answered, worth_asking
+from app.model import ChatModel, ModelError, open_model
+from app.retrieve import retrieve
+from ingest import UserError
+from ingest.document import Hit
+from ingest.settings import Settings
+from ingest.store import Store
+
+QUESTION_CHARACTERS = 2000
+PASSAGES = 8
+QUOTES = 3
+
+NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
+STOPPED = "Stopped: the answer is not complete."
+
+
+@dataclass(frozen=True)
+class Road:
+    """What a question needs: the store, the chat model and the checker; safe to use from several threads."""
+
+    store: Store
+    model: ChatModel
+    checker: Checker
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Road":
+        """Open the store and begin to load the model in the background. Raises `UserError`."""
+        store = Store.open(settings)
+        return cls(store, open_model(settings), Checker(store.embedder.embed))
+
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        *,
+        document_ids: Sequence[str] | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """Answer one question; the events are those of `app.answer`, `Finished` last.
+
+        `document_ids` restricts the sources. Setting `cancelled`, from any thread, ends the writing:
+        what stands by then is the answer, with a notice. Closing the iterator gives up at once.
+        Raises `UserError` for a question that is empty or longer than QUESTION_CHARACTERS. A model
+        that fails is no error here: the answer then says so.
+        """
+        draft = _Draft(checked_question(question), cancelled or threading.Event())
+        yield from self._retrieve(draft, draft.question, history, document_ids)
+        if draft.evidence and worth_asking(self.store, draft.query, draft.hits, draft.evidence):
+            yield from self._write(draft)
+        yield Finished(draft.answer())
+
+    def _retrieve(
+        self, draft: "_Draft", question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
+    ) -> Iterator[Event]:
+        """Passages at once; of a question that leans on the conversation a second time, with the rewritten query."""
+        self.store.refresh()
+        follows = leans(question, history)
+        queries = [with_context(question, history)] if follows else [question]
+        for query in queries:
+            draft.query = query
+            draft.hits = tuple(retrieve(self.store, query, k=PASSAGES, document_ids=document_ids))
+            draft.evidence = select_evidence(self.store, query, draft.hits)
+            draft.retrieved = draft.retrieved or perf_counter()
+            yield Retrieved(query, draft.hits, draft.evidence)
+            if follows and len(queries) == 1:
+                queries.append(standalone(question, history, self.model))
+
+    def _write(self, draft: "_Draft") -> Iterator[Event]:
+        session = self.checker.start(draft.query, draft.evidence)
+        try:
+            for event in self._sentences(draft, session):
+                yield event
+        except ModelError as error:
+            draft.notice = str(error)
+        if draft.cancelled.is_set():
+            draft.notice = STOPPED
+        if not draft.sentences and draft.notice and not draft.cancelled.is_set():
+            yield from self._quote(draft)
+
+    def _sentences(self, draft: "_Draft", session: Session) -> Iterator[Event]:
+        """The model's sentences, each checked as it ends."""
+        parser = prompt.ReplyParser(draft.evidence)
+        pieces = self.model.stream(
+            prompt.messages(draft.query, draft.evidence),
+            max_tokens=prompt.ANSWER_TOKENS,
+            grammar=prompt.grammar(draft.evidence),
+            cancelled=draft.cancelled,
+        )
+        for piece in pieces:
+            if piece.text:
+                draft.first_token = draft.first_token or perf_counter()
+                yield from self._settled(draft, session, parser.feed(piece.text))
+                yield Writing(parser.writing)
+            draft.usage = piece.usage or draft.usage
+        draft.model = self.model.name
+        yield from self._settled(draft, session, parser.close())
+
+    def _settled(self, draft: "_Draft", session: Session, claims: list[prompt.Claim]) -> Iterator[Event]:
+        for claim in claims:
+            if any(claim.text == sentence.text for sentence in draft.sentences):
+                continue
+            draft.model = self.model.name
+            draft.sentences.append(session.check(claim.text, claim.numbers))
+            yield Wrote(draft.sentences[-1])
+
+    def _quote(self, draft: "_Draft") -> Iterator[Event]:
+        """The best evidence sentences, quoted, in place of a model's answer."""
+        best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
+        for item in sorted(best, key=lambda item: item.number):
+            quote = AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True)
+            draft.sentences.append(quote)
+            yield Wrote(quote)
+        draft.notice = f"{draft.notice} {NO_MODEL}"
+
+
+@dataclass
+class _Draft:
+    """An answer in the making."""
+
+    question: str
+    cancelled: threading.Event
+    query: str = ""
+    hits: tuple[Hit, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    sentences: list[AnswerSentence] = field(default_factory=list)
+    model: str | None = None
+    usage: Usage = Usage()
+    notice: str = ""
+    started: float = field(default_factory=perf_counter)
+    retrieved: float = 0.0
+    first_token: float = 0.0
+
+    def answer(self) -> Answer:
+        """What the sources bear out: an abstention when no sentence does."""
+        held = answered(self.query, self.sentences)
+        abstained = not held and not self.cancelled.is_set()
+        return Answer(
+            question=self.question,
+            query=self.query,
+            sentences=() if abstained else tuple(self.sentences),
+            passages=self.hits,
+            abstained=abstained,
+            model=self.model,
+            timings=self._timings(),
+            usage=self.usage,
+            notice=self.notice,
+        )
+
+    def _timings(self) -> Timings:
+        first = 1000 * (self.first_token - self.started) if self.first_token else None
+        retrieved = 1000 * ((self.retrieved or perf_counter()) - self.started)
+        return Timings(retrieved, first, 1000 * (perf_counter() - self.started))
+
+
+def checked_question(question: str) -> str:
+    """The question without white space around it; raises `UserError` when it is empty or too long."""
+    question = question.strip()
+    if not question:
+        raise UserError("The question is empty: type a question.")
+    if len(question) > QUESTION_CHARACTERS:
+        raise UserError(
+            f"The question has {len(question):,} characters; at most {QUESTION_CHARACTERS:,} are taken. Shorten it, "
+            "or add the long text as a source and ask about it."
+        )
+    return question

@@ -1,0 +1,73 @@
+"""Each part is tried by using it: it works, or what is wrong and the mend."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from app.model import open_model
+from ingest import UserError
+from ingest.corpus import corpus_files, read_document
+from ingest.embed import open_embedder
+from ingest.settings import Settings
+from ingest.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part, whether it works, and one line: what was seen, or what is wrong and the mend."""
+
+    part: str
+    works: bool
+    line: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Try corpus, embedder, index and model, in this order; a part that fails does not stop the rest."""
+    parts: list[tuple[str, Callable[[Settings], str]]] = [
+        ("corpus", _corpus),
+        ("embedder", _embedder),
+        ("index", _index),
+        ("model", _model),
+    ]
+    for part, look in parts:
+        try:
+            yield Finding(part, True, look(settings))
+        except UserError as error:
+            yield Finding(part, False, str(error))
+
+
+def _corpus(settings: Settings) -> str:
+    files = corpus_files(settings.corpus_dir)
+    if not files:
+        raise UserError(f"{settings.corpus_dir} holds no articles: python -m ingest add SOURCE")
+    for path in files:
+        read_document(path)
+    return f"{len(files)} readable files in {settings.corpus_dir}"
+
+
+def _embedder(settings: Settings) -> str:
+    embedder = open_embedder(settings)
+    cat, kitten, treaty = embedder.embed(["a small cat", "a kitten", "an economic treaty"])
+    if cat @ kitten <= cat @ treaty:
+        raise UserError(f"{embedder.fingerprint} finds a cat nearer to a treaty than to a kitten: use another one.")
+    return f"{embedder.fingerprint}, {embedder.dimension} dimensions"
+
+
+def _index(settings: Settings) -> str:
+    store = Store.open(settings)
+    documents = store.catalog.documents()
+    if not documents:
+        raise UserError("The index is empty: python -m ingest sync")
+    first = store.catalog.document(documents[0].document_id)
+    found = store.index.search(store.embedder.embed([first.metadata.title])[0], 1)
+    if not found:
+        raise UserError("Chroma finds nothing: python -m ingest sync --rebuild")
+    return f"{len(documents)} documents, {sum(row.passages for row in documents)} passages"
+
+
+def _model(settings: Settings) -> str:
+    model = open_model(settings)
+    try:
+        piece = model.complete([{"role": "user", "content": "Reply with the word ready."}], max_tokens=8)
+        return f"{model.describe()} It replies {' '.join(piece.text.split())!r}."
+    finally:
+        model.close()
