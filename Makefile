@@ -24,11 +24,10 @@ run: install  ## Set up, bring the index up to date, open the chat on http://127
 	@$(PY) -m ingest sync
 	@exec $(PY) -m app
 
-lint: install .venv/.installed-test  ## Format, style, types and layers
+lint: install .venv/.installed-test  ## Format, style and types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports
 
 format: install .venv/.installed-test  ## Rewrite the code in its one format
 	@.venv/bin/ruff format .

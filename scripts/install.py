@@ -92,7 +92,7 @@ def _follow(process: "subprocess.Popen[str]") -> "deque[str]":
     terminal, seen = sys.stdout.isatty(), 0
     for line in process.stdout or ():
         last.append(line.rstrip())
-        collecting = re.match(r"(?:Collecting|Requirement already satisfied:) (\S+?)==", line)
+        collecting = re.match(r"(?:Collecting|Processing|Requirement already satisfied:) (?:\S*/)?([\w.]+)", line)
         if collecting:
             seen += 1
             if terminal:
