@@ -1,0 +1,324 @@
+"""Sources (files, folders, URLs, feeds, zips, standard input) -> corpus files. Leaves the index alone.
+
+A source's key is its origin: the canonical URL, or the absolute path, or "archive.zip!member".
+Adding an origin again replaces its corpus file when the text or metadata changed and does nothing
+when they did not. Beside the corpus, originals/ keeps the bytes of what was not text, and for each
+origin a receipt (hash of the bytes, ETag, Last-Modified) that spares work; receipts may be deleted.
+The same text under two origins is written as two files with one document id: the catalog makes
+them one document with two origins, and each can be changed or removed without the other.
+"""
+
+import hashlib
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from ingest import UserError
+from ingest.clean import clean_line
+from ingest.document import Document
+from ingest.fetch import Fetched, fetch
+from ingest.readers import SUFFIXES, Archive, is_plain, original_suffix, read_as
+from ingest.receipts import Receipts
+from ingest.sandbox import INPUT_BYTES, Sandbox
+from ingest.settings import Settings
+
+FEED_LIMIT = 20
+_ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
+_SITEMAP_PARTS = 10
+_XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
+
+Fetcher = Callable[..., "Fetched | None"]
+Progress = Callable[[int, int, str], None]
+Status = Literal["added", "updated", "unchanged", "failed"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came as bytes, not as a path; `name` is what its owner calls it."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one source: the corpus file, or the reason why there is none."""
+
+    source: str
+    path: Path | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class AddReport:
+    """What became of all sources. `stopped` says that the user ended it early."""
+
+    added: tuple[Added, ...] = ()
+    updated: tuple[Added, ...] = ()
+    unchanged: tuple[Added, ...] = ()
+    failed: tuple[Added, ...] = ()
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One source still to be worked off."""
+
+    source: str
+    work: Callable[[], "list[_Job | tuple[Status, Added]]"]
+
+
+def add_sources(
+    settings: Settings,
+    sources: Sequence[str | Upload],
+    *,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+    limit: int | None = None,
+    since: str | None = None,
+    fetch: Fetcher = fetch,
+) -> AddReport:
+    """Add every source to the corpus; one that fails is reported and stops no other.
+
+    A source is a path of a file or folder, an http(s) URL (of a page, file, feed or sitemap), "-"
+    for standard input, or an `Upload`. `limit` is how many pages of each feed or sitemap are
+    taken (default 20), newest first; `since` (an ISO date) leaves out those dated earlier.
+    `progress` is called with sources done, sources known so far, and the one just done; `stop`
+    is asked before each source. Raises `UserError` only when the corpus cannot be written at all.
+    """
+    if since is not None:
+        since = _checked_date(since)
+    with Sandbox(workers=_workers()) as sandbox:
+        adder = _Adder(settings, sandbox, fetch, limit or FEED_LIMIT, since)
+        return _run([adder.job(source) for source in sources], progress, stop)
+
+
+def refresh_sources(
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+    fetch: Fetcher = fetch,
+) -> AddReport:
+    """Fetch every document again that came from a URL; unchanged ones cost one conditional request.
+
+    A page that has gone or fails now is reported as failed and its document stays.
+    """
+    with Sandbox(workers=_workers()) as sandbox:
+        adder = _Adder(settings, sandbox, fetch, FEED_LIMIT, None)
+        urls = sorted(o for o in adder.receipts.origins() if o.startswith(("http://", "https://")))
+        return _run([_Job(url, lambda u=url: adder.page(u, True)) for url in urls], progress, stop)
+
+
+def _workers() -> int:
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+def _checked_date(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).date().isoformat()
+    except ValueError as error:
+        raise UserError(f"{text!r} is not a date: write it as 2026-11-24.") from error
+
+
+def _run(first: list[_Job], progress: Progress | None, stop: Callable[[], bool] | None) -> AddReport:
+    """Work the jobs off, a few at a time; a job may bring more jobs."""
+    waiting, running = deque(first), dict[Future[list["_Job | tuple[Status, Added]"]], _Job]()
+    found: dict[Status, list[Added]] = {"added": [], "updated": [], "unchanged": [], "failed": []}
+    done, stopped = 0, False
+    with ThreadPoolExecutor(_workers(), thread_name_prefix="add") as pool:
+        while waiting or running:
+            stopped = stopped or bool(stop and stop())
+            if stopped:
+                waiting.clear()
+            while waiting and len(running) < 2 * _workers():
+                job = waiting.popleft()
+                running[pool.submit(_guarded, job)] = job
+            if not running:
+                break
+            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                more = []
+                for result in future.result():
+                    if isinstance(result, _Job):
+                        more.append(result)
+                    else:
+                        found[result[0]].append(result[1])
+                waiting.extendleft(reversed(more))
+                done += 1
+                if progress:
+                    progress(done, done + len(waiting) + len(running), job.source)
+    return AddReport(**{status: tuple(items) for status, items in found.items()}, stopped=stopped)
+
+
+def _guarded(job: _Job) -> list[_Job | tuple[Status, Added]]:
+    try:
+        return job.work()
+    except UserError as error:
+        return [("failed", Added(job.source, reason=str(error)))]
+    except OSError as error:
+        return [("failed", Added(job.source, reason=error.strerror or str(error)))]
+
+
+class _Adder:
+    """The steps from a source to its corpus file."""
+
+    def __init__(
+        self, settings: Settings, sandbox: Sandbox, fetch: Fetcher, limit: int, since: str | None
+    ) -> None:
+        self._settings, self._sandbox, self._fetch = settings, sandbox, fetch
+        self._limit, self._since = limit, since
+        self.receipts = Receipts(settings.corpus_dir)
+        self._lock = threading.Lock()
+
+    def job(self, source: str | Upload) -> _Job:
+        """The job of one source as the user gave it."""
+        if isinstance(source, Upload):
+            name = clean_line(source.name.replace("\\", "/").rpartition("/")[2]) or "upload"
+            return _Job(name, lambda: self.content(source.data, name, name))
+        if source == "-":
+            return _Job("standard input", self._standard_input)
+        if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
+            return _Job(source, lambda: self.page(source))
+        return _Job(source, lambda: self._path(Path(source).expanduser()))
+
+    def _standard_input(self) -> list[_Job | tuple[Status, Added]]:
+        data = sys.stdin.buffer.read(INPUT_BYTES + 1)
+        return self.content(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16])
+
+    def _path(self, path: Path) -> list[_Job | tuple[Status, Added]]:
+        path = path.absolute()
+        if path.is_dir():
+            files = list(self._files(path))
+            if not files:
+                raise UserError("no file in this folder has a format that is read here")
+            return [_Job(str(file), lambda f=file: self._file(f)) for file in files]
+        return self._file(path)
+
+    def _files(self, folder: Path) -> Iterator[Path]:
+        """Files of known formats below a folder; hidden ones and our own folders are left out."""
+        own = {self._settings.corpus_dir, self._settings.index_dir, self._settings.cache_dir}
+        for here, folders, names in os.walk(folder):
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(here, f) not in own)
+            for name in sorted(names):
+                if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                    yield Path(here, name)
+
+    def _file(self, path: Path) -> list[_Job | tuple[Status, Added]]:
+        if not path.exists():
+            raise UserError("no such file or folder")
+        if not path.is_file():
+            raise UserError("not a regular file")
+        if path.is_relative_to(self._settings.corpus_dir):
+            return [("unchanged", Added(str(path), path, "already in the corpus"))]
+        if path.stat().st_size > INPUT_BYTES:
+            raise UserError(f"larger than {INPUT_BYTES // 1_000_000} MB")
+        return self.content(path.read_bytes(), path.name, str(path))
+
+    def page(self, url: str, conditional: bool = False) -> list[_Job | tuple[Status, Added]]:
+        """Fetch a URL and add what it gives; `conditional` asks only for what changed."""
+        receipt = self.receipts.get(url) if conditional else None
+        path = self.receipts.find(url)
+        held = receipt if path else None
+        answer = self._fetch(
+            url, etag=held.etag if held else None, last_modified=held.last_modified if held else None
+        )
+        if answer is None:
+            return [("unchanged", Added(url, path))]
+        name = (
+            unquote(urlsplit(answer.url).path.rstrip("/").rpartition("/")[2]) or urlsplit(answer.url).netloc
+        )
+        # A refreshed page keeps its key even when it names another address for itself now.
+        return self.content(answer.data, name, url if conditional else answer.url, answer, fixed=conditional)
+
+    def content(
+        self, data: bytes, name: str, origin: str, answer: Fetched | None = None, *, fixed: bool = False,
+        inside: bool = False,
+    ) -> list[_Job | tuple[Status, Added]]:  # fmt: skip
+        """Add the bytes of one source, or of all that is in it if it is a feed or an archive."""
+        digest = hashlib.sha256(data).hexdigest()
+        known = self.receipts.get(origin)
+        path = self.receipts.find(origin)
+        if known and path and known.sha256 == digest:
+            return [("unchanged", Added(origin, path))]
+        if not inside and data[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_XML):
+            listed = self._sandbox.entries(data, name)
+            if listed is not None:
+                return self._listed(listed)
+        try:
+            kind, document = self._read(data, name, answer)
+        except Archive:
+            if inside:
+                raise
+            return list(self._members(data, origin))
+        if answer and not fixed:
+            origin = document.metadata.url or origin
+        status, path = self._store(document, kind, data, digest, origin, answer)
+        return [(status, Added(origin, path))]
+
+    def _read(self, data: bytes, name: str, answer: Fetched | None) -> tuple[str, Document]:
+        kind = answer.content_type if answer else None
+        if is_plain(data, name, kind):
+            return read_as(data, name, None, kind)
+        document, found = self._sandbox.read(data, name, answer.url if answer else None, kind)
+        return found, document
+
+    def _members(self, data: bytes, origin: str) -> Iterator[_Job | tuple[Status, Added]]:
+        """Jobs for the members of an archive; their bytes are held until they are worked off."""
+        seen, size, complete = 0, 0, False
+        while not complete:
+            members, complete = self._sandbox.unzip(data, seen)
+            seen += len(members)
+            for name, found in members:
+                key = f"{origin}!{clean_line(name)}"
+                if isinstance(found, str):
+                    yield "failed", Added(key, reason=found)
+                elif Path(name).suffix.lower() in SUFFIXES:
+                    size += len(found)
+                    yield _Job(key, lambda d=found, n=name, k=key: self.content(d, n, k, inside=True))
+                else:
+                    yield "failed", Added(key, reason="not a format that is read here")
+            if size > _ARCHIVE_BYTES:
+                yield "failed", Added(origin, reason=f"unpacks to more than {_ARCHIVE_BYTES // 1_000_000} MB")
+                return
+
+    def _listed(self, entries: list[dict[str, str | None]]) -> list[_Job | tuple[Status, Added]]:
+        """Jobs for the newest pages that a feed or sitemap lists; undated ones keep their place."""
+        pages = self._pages(entries)
+        if self._since:
+            pages = [p for p in pages if p["date"] is None or p["date"][:10] >= self._since]
+        if pages and all(p["date"] for p in pages):
+            pages.sort(key=lambda p: p["date"] or "", reverse=True)
+        urls = list(dict.fromkeys(str(p["url"]) for p in pages))[: self._limit]
+        return [_Job(url, lambda u=url: self.page(u)) for url in urls]
+
+    def _pages(self, entries: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
+        """The pages listed; the parts of a sitemap index are fetched, one level deep."""
+        pages = [e for e in entries if e["kind"] == "page"]
+        parts = sorted(
+            (e for e in entries if e["kind"] == "sitemap"), key=lambda e: e["date"] or "", reverse=True
+        )
+        for part in parts[:_SITEMAP_PARTS]:
+            try:
+                answer = self._fetch(str(part["url"]))
+                inner = self._sandbox.entries(answer.data, "sitemap") if answer else None
+            except UserError:
+                continue
+            pages.extend(e for e in inner or [] if e["kind"] == "page")
+        return pages
+
+    def _store(
+        self, document: Document, kind: str, data: bytes, digest: str, origin: str, answer: Fetched | None
+    ) -> tuple[Status, Path]:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        document = replace(document, metadata=replace(document.metadata, origin=origin, retrieved=now))
+        with self._lock:
+            return self.receipts.store(document, original_suffix(kind), data, digest, answer)

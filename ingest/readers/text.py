@@ -1,0 +1,152 @@
+"""Plain text and Markdown, in any encoding.
+
+Decoding follows the order that is right most often: byte order mark, valid UTF-8,
+the declared charset (read as the WHATWG Encoding Standard does), detection by
+charset-normalizer (MIT), Windows-1252.
+"""
+
+import codecs
+import re
+
+import yaml
+
+from ingest.document import Document
+from ingest.readers.build import ReadError, iso_date, language_tag, make_document, one_line, web_url
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+         (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
+_WHATWG = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252",
+           "ascii": "cp1252", "iso-8859-9": "cp1254", "gb2312": "gb18030", "gbk": "gb18030",
+           "shift_jis": "cp932", "shift-jis": "cp932",
+           "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "big5": "big5hkscs", "x-sjis": "cp932",
+           "tis-620": "cp874", "iso-8859-11": "cp874", "iso-8859-8-i": "iso-8859-8"}  # fmt: skip
+# An encoding in which plain ASCII means something else lets markup hide from whoever looks at the bytes.
+_REFUSED = {
+    "utf-7",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "punycode",
+    "idna",
+    "undefined",
+    "rot13",
+    "hz",
+    "cp037",
+}
+_SAMPLE = 64_000
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+
+
+def decode(data: bytes, declared: str | None = None) -> str:
+    """Bytes to text; never raises. `declared` is the charset of a header or a meta element."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if text and "\0" not in text[:1000]:
+        return text
+    guess = _wide(data) or (declared and _known(declared)) or None
+    if guess is None and text:
+        return text
+    return data.decode(guess or _detect(data), "replace")
+
+
+def _known(label: str) -> str | None:
+    name = label.strip(" \"'").lower()
+    name = _WHATWG.get(name, name)
+    try:
+        found = codecs.lookup(name).name
+        "a".encode(found)
+    except (LookupError, TypeError, UnicodeError, ValueError):
+        return None
+    return None if found in _REFUSED or name in _REFUSED or found == "utf-8" else found
+
+
+def _wide(data: bytes) -> str | None:
+    """UTF-16 without a mark: Western text has a zero in every second byte."""
+    sample = data[:2000]
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    half = max(1, len(sample) // 2)
+    if len(sample) < 4 or max(even, odd) < 0.4 * half or min(even, odd) > 0.05 * half:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _detect(data: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    if not data:
+        return "utf-8"
+    best = from_bytes(data[:_SAMPLE]).best()
+    # A file that is nearly all valid UTF-8 is damaged UTF-8, whatever a detector thinks of the rest.
+    bad = data[:_SAMPLE].decode("utf-8", "replace").count("\ufffd")
+    high = sum(byte > 127 for byte in data[:_SAMPLE])
+    if best is None:
+        return "utf-8" if bad * 4 < high else "cp1252"
+    return "utf-8" if bad * 20 < high else best.encoding
+
+
+def require_text(data: bytes, text: str) -> None:
+    """Raise `ReadError` when the bytes are plainly no text."""
+    sample = text[:100_000]
+    bad = sum(1 for c in sample if c == "\ufffd" or (c < " " and c not in "\t\n\r\f\v\x1a\x1b"))
+    if sample and bad > 0.05 * len(sample):
+        raise ReadError("not a text file, nor any format that is read here")
+    if not data:
+        raise ReadError("empty")
+
+
+def read_text(data: bytes, name: str, charset: str | None = None) -> Document:
+    """Plain text as it stands; the title is the first line if it looks like one, else the file's name."""
+    text = decode(data, charset)
+    require_text(data, text)
+    first = text.lstrip("\ufeff \t\r\n").split("\n", 1)
+    alone = len(first) > 1 and not first[1].split("\n", 1)[0].strip()
+    line = first[0].strip()
+    looks_like_title = alone and 0 < len(line) <= 120 and line[-1] not in ".,;:"
+    return make_document(text, name=name, title=line if looks_like_title else None)
+
+
+def read_markdown(data: bytes, name: str, charset: str | None = None) -> Document:
+    """Markdown as it stands; YAML front matter (as Jekyll and Hugo write it) becomes metadata."""
+    text = decode(data, charset).replace("\r\n", "\n")
+    require_text(data, text)
+    fields, text = _front_matter(text)
+
+    def stated(*keys: str) -> str | None:
+        for key in keys:
+            value = fields.get(key)
+            if isinstance(value, list):
+                value = ", ".join(str(v) for v in value if v)
+            if value not in (None, "", {}):
+                return one_line(str(value))
+        return None
+
+    return make_document(
+        text,
+        name=name,
+        title=stated("title"),
+        author=stated("author", "authors", "by"),
+        published=iso_date(stated("published", "date", "pubdate", "publishdate")),
+        url=web_url(stated("url", "canonical", "canonical_url", "source")),
+        site=stated("site", "website"),
+        section=stated("section"),
+        summary=stated("summary", "description"),
+        language=language_tag(stated("language", "lang")),
+    )
+
+
+def _front_matter(text: str) -> tuple[dict[str, object], str]:
+    found = _FRONT_MATTER.match(text.lstrip("\ufeff"))
+    # Aliases are how a small YAML file becomes a huge object; front matter has no use for them.
+    if not found or re.search(r"(?m)[:\-\[,]\s*[&*]\w", found[1]):
+        return {}, text
+    try:
+        loaded = yaml.safe_load(found[1])
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}, text
+    if not isinstance(loaded, dict):
+        return {}, text
+    return {str(k).lower(): v for k, v in loaded.items()}, text.lstrip("\ufeff")[found.end() :]

@@ -1,0 +1,160 @@
+"""Which origin has which corpus file, and what is remembered of its last reading.
+
+The front matter of the corpus files says which origin each has. A receipt, one small JSON file
+an origin under originals/, only spares work; without it the source is fetched and parsed again.
+"""
+
+import hashlib
+import json
+import os
+import re
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Literal
+
+import yaml
+
+from ingest import UserError
+from ingest.corpus import ORIGINALS, corpus_files, read_document, tidy, write_document
+from ingest.document import Document
+from ingest.fetch import Fetched
+
+_ORIGIN = re.compile(r"^origin: *(.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the last reading of an origin saw.
+
+    The SHA-256 of its bytes, the server's validators, and the name under originals/ of the kept bytes.
+    """
+
+    origin: str
+    sha256: str
+    etag: str | None = None
+    last_modified: str | None = None
+    original: str | None = None
+
+
+class Receipts:
+    """The origins of one corpus. Safe to read from several threads; `store` by one at a time."""
+
+    def __init__(self, corpus_dir: Path) -> None:
+        self._corpus_dir = corpus_dir
+        self._folder = corpus_dir / ORIGINALS
+        self._paths: dict[str, Path] | None = None
+        self._lock = threading.Lock()
+
+    def origins(self) -> dict[str, Path]:
+        """Every origin in the corpus and its file, from the front matter as it is now on disk."""
+        with self._lock:
+            if self._paths is None:
+                found = ((_origin_of(path), path) for path in corpus_files(self._corpus_dir))
+                self._paths = {origin: path for origin, path in found if origin}
+            return self._paths
+
+    def find(self, origin: str) -> Path | None:
+        """The corpus file of an origin, if there is one."""
+        path = self.origins().get(origin)
+        return path if path and path.is_file() else None
+
+    def get(self, origin: str) -> Receipt | None:
+        """The receipt of an origin; None when there is none or it cannot be read."""
+        try:
+            found = json.loads(self._file(origin).read_text(encoding="utf-8"))
+            receipt = Receipt(**found)
+        except (OSError, ValueError, TypeError):
+            return None
+        return receipt if receipt.origin == origin else None
+
+    def store(
+        self, document: Document, suffix: str | None, data: bytes, digest: str, answer: Fetched | None
+    ) -> tuple[Literal["added", "updated", "unchanged"], Path]:
+        """Write the document's corpus file unless it says the same already, its original and its receipt.
+
+        The original is written first and the old one removed last, so that a corpus file always has one.
+        """
+        origin = document.metadata.origin or ""
+        path = self.find(origin)
+        before = _readable(path)
+        same = path is not None and before is not None and _same(before, document)
+        kept = f"{tidy(document).document_id}{suffix}" if suffix else None
+        if kept:
+            self._write(self._folder / kept, data)
+        if not (same and path):
+            written = write_document(self._corpus_dir, document, path)
+            self.origins()[origin] = written
+        else:
+            written = path
+        old = self.get(origin)
+        receipt = Receipt(
+            origin, digest, answer.etag if answer else None, answer.last_modified if answer else None, kept
+        )
+        self._write(self._file(origin), json.dumps(asdict(receipt), ensure_ascii=False).encode("utf-8"))
+        if old and old.original and old.original != kept:
+            self._drop(old.original)
+        return ("unchanged" if same else "updated" if path else "added"), written
+
+    def _drop(self, name: str) -> None:
+        """Remove kept bytes that no receipt speaks of any more."""
+        if Path(name).name != name:
+            return
+        for file in self._folder.glob("*.json"):
+            with suppress(OSError):
+                if f'"{name}"' in file.read_text(encoding="utf-8"):
+                    return
+        with suppress(OSError):
+            (self._folder / name).unlink()
+
+    def _file(self, origin: str) -> Path:
+        return (
+            self._folder / f"{hashlib.sha256(origin.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json"
+        )
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Write whole or not at all. A lost original or receipt costs no document, so it is not synced."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(
+                "wb", dir=self._folder, prefix=".writing-", suffix=".tmp", delete=False
+            ) as file:
+                file.write(data)
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except OSError as error:
+            with suppress(OSError, NameError):
+                os.unlink(file.name)
+            raise UserError(f"Cannot write to {self._folder}: {error.strerror}.") from error
+
+
+def _origin_of(path: Path) -> str | None:
+    """The origin in a corpus file's front matter, without parsing the whole of it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8192).decode("utf-8", "replace")
+    except OSError:
+        return None
+    if not head.startswith("---"):
+        return None
+    found = _ORIGIN.search(head.split("\n---", 1)[0])
+    try:
+        value = yaml.load(found[1], Loader=yaml.BaseLoader) if found else None  # noqa: S506 - plain strings only
+    except yaml.YAMLError:
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _readable(path: Path | None) -> Document | None:
+    try:
+        return read_document(path) if path else None
+    except UserError:
+        return None
+
+
+def _same(before: Document, after: Document) -> bool:
+    """Whether two readings say the same, the time of reading aside."""
+    told = replace(tidy(after).metadata, retrieved=before.metadata.retrieved)
+    return tidy(after).text == before.text and told == before.metadata

@@ -1,0 +1,300 @@
+"""Parsing in a child process with limits: a crash, a hang or a bomb costs one file, never us.
+
+A worker is a fresh Python that reads one request after the other from its standard input and
+answers on its standard output: a line of JSON, then bytes. It is reused while all is well (its
+start and imports cost more than most files) and killed and replaced when anything is not.
+Limits: address space, CPU time and file size by setrlimit (POSIX; macOS ignores the first),
+wall time and output by the parent, everywhere.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from ingest.document import Document, Metadata
+from ingest.readers.build import Archive, ReadError
+
+MEMORY_BYTES = 1 << 30  # above what the worker takes when it starts
+CPU_SECONDS = 30
+WALL_SECONDS = 60.0
+OUTPUT_BYTES = 50_000_000
+INPUT_BYTES = 100_000_000
+_FILES_PER_WORKER = 200  # then a fresh one, so that leaks of native parsers stay bounded
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class _Worker:
+    """One child process; not for two threads at once."""
+
+    def __init__(self, limits: dict[str, float]) -> None:
+        # Nothing of our environment (keys, proxies) is any business of a parser.
+        kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LANG", "LC_ALL")
+        environment = {k: v for k in kept if (v := os.environ.get(k))} | {"PYTHONIOENCODING": "utf-8"}
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "ingest.sandbox", json.dumps(limits)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd=_ROOT, env=environment,
+        )  # fmt: skip
+        self._limits = limits
+        self.files = 0
+
+    def ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Send one request and wait for its answer; raises `ReadError` when the child dies of it."""
+        self.files += 1
+        late = threading.Event()
+        timer = threading.Timer(self._limits["wall"], lambda: (late.set(), self._process.kill()))
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._exchange(request, data)
+        except (OSError, EOFError, ValueError) as error:
+            self.stop()
+            raise ReadError(self._cause_of_death(late.is_set(), error)) from error
+        finally:
+            timer.cancel()
+
+    def _exchange(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout
+        stdin.write(json.dumps(request | {"bytes": len(data)}).encode() + b"\n")
+        stdin.write(data)
+        stdin.flush()
+        head = stdout.readline(OUTPUT_BYTES)
+        if not head.endswith(b"\n"):
+            raise ValueError("output") if len(head) >= OUTPUT_BYTES else EOFError
+        answer: dict[str, Any] = json.loads(head)
+        body = _read_exactly(stdout, min(int(answer.get("bytes", 0)), OUTPUT_BYTES))
+        return answer, body
+
+    def _cause_of_death(self, late: bool, error: Exception) -> str:
+        if late:
+            return f"reading it took more than {self._limits['wall']:g} seconds"
+        if isinstance(error, ValueError):
+            return f"it gives more than {OUTPUT_BYTES // 1_000_000} MB of text"
+        code = self._process.returncode
+        if code in (-24, -9, 152, 137):  # SIGXCPU, then SIGKILL at the hard limit
+            return f"reading it took more than {self._limits['cpu']:g} seconds of computing"
+        return f"the reader crashed on it ({'signal' if code < 0 else 'exit'} {abs(code)})"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """Kill the process and wait for its end."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+class Sandbox:
+    """Readers behind a wall; use as a context manager. Safe for several threads.
+
+    Up to `workers` children run at once; they are started when first needed.
+    """
+
+    def __init__(
+        self, workers: int = 1, *, cpu_seconds: float = CPU_SECONDS, wall_seconds: float = WALL_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:  # fmt: skip
+        self._limits = {"cpu": cpu_seconds, "wall": wall_seconds, "memory": memory_bytes}
+        self._idle: queue.Queue[_Worker | None] = queue.Queue()
+        self._count = max(1, workers)
+        for _ in range(self._count):
+            self._idle.put(None)
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the children that are idle."""
+        for _ in range(self._count):
+            with contextlib.suppress(queue.Empty):
+                worker = self._idle.get_nowait()
+                if worker:
+                    worker.stop()
+
+    def read(
+        self, data: bytes, name: str, url: str | None = None, content_type: str | None = None
+    ) -> tuple[Document, str]:
+        """`ingest.readers.read` in a child: the document and its format ("pdf", "html", ...).
+
+        Raises `Archive` for a zip of several files, `ReadError` for anything else that gives no text.
+        """
+        answer, _ = self._ask({"do": "read", "name": name, "url": url, "type": content_type}, data)
+        metadata = answer["metadata"] | {"pages": tuple(answer["metadata"]["pages"])}
+        return Document(answer["text"], Metadata(**metadata)), answer["kind"]
+
+    def unzip(self, data: bytes, skip: int = 0) -> tuple[list[tuple[str, bytes | str]], bool]:
+        """Members of an archive after the first `skip`, as many as fit into one answer, and whether that is all.
+
+        A member is (name, bytes), or (name, the reason why there are none).
+        """
+        answer, body = self._ask({"do": "unzip", "skip": skip}, data)
+        members: list[tuple[str, bytes | str]] = []
+        at = 0
+        for name, size, reason in answer["members"]:
+            members.append((name, body[at : at + size] if reason is None else reason))
+            at += size
+        return members, answer["all"]
+
+    def entries(self, data: bytes, name: str) -> list[dict[str, str | None]] | None:
+        """The entries of a feed or sitemap, see `ingest.readers.feed`; None when it is neither."""
+        answer, _ = self._ask({"do": "entries", "name": name}, data)
+        found: list[dict[str, str | None]] | None = answer["entries"]
+        return found
+
+    def _ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        if len(data) > INPUT_BYTES:
+            raise ReadError(f"larger than {INPUT_BYTES // 1_000_000} MB")
+        worker = self._idle.get()
+        try:
+            if worker is None or not worker.alive or worker.files >= _FILES_PER_WORKER:
+                if worker:
+                    worker.stop()
+                worker = _Worker(self._limits)
+            answer, body = worker.ask(request, data)
+        except BaseException:
+            if worker:
+                worker.stop()
+            worker = None
+            raise
+        finally:
+            self._idle.put(worker)
+        if "error" in answer:
+            raise (Archive if answer.get("archive") else ReadError)(answer["error"])
+        return answer, body
+
+
+def _read_exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+# What follows runs in the child.
+
+
+def _serve(limits: dict[str, float]) -> None:
+    """Answer requests until the parent goes away."""
+    stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # A library that prints must not garble the answers.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _limit_process(limits)
+    sys.addaudithook(_refuse)
+    while line := stdin.readline():
+        request = json.loads(line)
+        data = _read_exactly(stdin, request["bytes"])
+        _limit_cpu(limits["cpu"])
+        answer, body = _answer(request, data)
+        del data
+        stdout.write(json.dumps(answer | {"bytes": len(body)}).encode() + b"\n" + body)
+        stdout.flush()
+        if answer.get("memory"):
+            return
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """Parsers have no business with the network or with other programs."""
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system",
+                 "os.exec", "os.fork", "os.posix_spawn", "os.remove", "os.rename", "os.rmdir"):  # fmt: skip
+        raise PermissionError(f"{event} is not allowed in a reader")
+
+
+def _limit_process(limits: dict[str, float]) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's limits on time and output remain
+        return
+    size = resource.getpagesize()
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * size
+    except OSError:
+        taken = 512 << 20
+    for kind, amount in (
+        (resource.RLIMIT_AS, taken + int(limits["memory"])),
+        (resource.RLIMIT_FSIZE, 16 << 20),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (amount, amount))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """CPU time is counted from the start of the process, so the limit moves with each file."""
+    try:
+        import resource
+    except ImportError:
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(usage.ru_utime + usage.ru_stime + seconds) + 1
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    try:
+        return {"read": _do_read, "unzip": _do_unzip, "entries": _do_entries}[request["do"]](request, data)
+    except Archive as error:
+        return {"error": str(error), "archive": True}, b""
+    except ReadError as error:
+        return {"error": str(error)}, b""
+    except MemoryError:
+        return {"error": "reading it needs too much memory", "memory": True}, b""
+    except RecursionError:
+        return {"error": "it is nested too deeply", "memory": True}, b""
+    except Exception as error:  # noqa: BLE001 - whatever a parser throws is the file's fault, and is named
+        return {"error": f"the reader failed on it ({type(error).__name__})", "memory": True}, b""
+
+
+def _do_read(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    from ingest.readers import read_as
+
+    kind, document = read_as(data, request["name"], request["url"], request["type"])
+    if len(document.text) * 2 > OUTPUT_BYTES:
+        raise ReadError(f"it gives more than {OUTPUT_BYTES // 2_000_000} million characters of text")
+    return {"kind": kind, "text": document.text, "metadata": asdict(document.metadata)}, b""
+
+
+def _do_unzip(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    from ingest.readers.archive import unzip
+
+    members: list[tuple[str, int, str | None]] = []
+    body = bytearray()
+    for name, found in unzip(data, request["skip"]):
+        if isinstance(found, bytes) and members and len(body) + len(found) > OUTPUT_BYTES:
+            return {"members": members, "all": False}, bytes(body)
+        if isinstance(found, bytes):
+            body += found
+            members.append((name, len(found), None))
+        else:
+            members.append((name, 0, found))
+    return {"members": members, "all": True}, bytes(body)
+
+
+def _do_entries(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    from ingest.readers.feed import entries
+
+    return {"entries": entries(data)}, b""
+
+
+if __name__ == "__main__":
+    _serve(json.loads(sys.argv[1]))
