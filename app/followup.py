@@ -10,21 +10,26 @@ from collections.abc import Sequence
 
 from app.answer import Turn
 from app.model import ChatModel, ModelError
-from ingest.lexical import STOP_WORDS, words
+from ingest.lexical import guess_language, query_tokens, tokens
 
-_POINTS_BACK = re.compile(
-    r"\b(he|she|they|them|him|his|hers?|their|theirs|its|this|these|those|there|then|"
-    r"the (?:same|other|others|former|latter|first|second|third|last) ?(?:one|ones)?|"
-    r"that (?:one|trip|visit|deal|plan|place|country|man|woman|year|time|case|speech|article|bank|debt|agreement))\b"
-    r"|\bit\b(?! true| correct| the case| possible)|\b(?:that|it|so|else)\s*\?*$",
+_QUOTED = re.compile("[\"“„«].*?[\"”»]")
+_NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w’'-]+|\b[A-Z]{2,}\b")
+_PERSON = re.compile(r"\b(?:he|she|him|his|hers?|himself|herself)\b", re.IGNORECASE)
+_THING = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|these|those|this|that one)\b(?!\s+(?:article|text|page|source|document)\b)"
+    r"|\bthere\b(?!\s+(?:is|are|was|were|will|has|have|had|any|be)\b)(?<!\bis there)(?<!\bare there)"
+    r"|\bthe (?:same|others?|former|latter)\b|\bthat\s*[?.]*$",
     re.IGNORECASE,
 )
 _OPENS_MID_TALK = re.compile(
-    r"^\s*(and|but|or|so|also|then|what about|how about|why|how so|how come|who else|what else|where else|"
-    r"tell me more|more|go on|which (?:one|ones|of)|really)\b(?!\s+(?:is|are|was|were|did|does|do|has|have|had|would|should|could|can|will)\b.*\b[A-Z])",
+    r"^\s*(?:and|but|or|also|what about|how about|who else|what else|where else|which ones?\b(?! of)|"
+    r"which of (?:them|these|those)|tell me more|go on|the other|so (?:what|who|why|how|when|where|which)|"
+    r"(?:why|how so|how come|really|when|where|who)(?:\s+not)?\s*[?.]*$)(?!\w)",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w’'-]+|\b[A-Z]{2,}\b")
+_ABOUT_THE_ARTICLE = re.compile(r"\b(?:article|author|writer|text)\b", re.IGNORECASE)
+FEW_WORDS = 3
+SOME_WORDS = 5
 
 SYSTEM = """Rewrite the last question so that it can be understood without the conversation. Replace words \
 like "he", "it", "they", "there" by what they stand for, and add what is left out. Keep the meaning and the \
@@ -37,16 +42,30 @@ _EXAMPLE_REPLY = "How long did Maria Lindt run the observatory?"
 REWRITE_TOKENS = 60
 TURNS = 3
 ANSWER_CHARACTERS = 400
+KEPT = 0.75  # share of a rewritten question's words that must have been said before
 
 
 def leans(question: str, history: Sequence[Turn]) -> bool:
-    """Does the question need the conversation to be understood? Always False without one."""
+    """Does the question need the conversation to be understood? Always False without one.
+
+    It does when it opens in the middle of a talk ("And ...", "What about ..."), when a pronoun
+    has no name before it that it could stand for, or when it has hardly a word of its own.
+    """
     if not history:
         return False
-    if _POINTS_BACK.search(question) or _OPENS_MID_TALK.search(question):
+    if _OPENS_MID_TALK.search(question):
         return True
-    content = [word for word in words(question) if word not in STOP_WORDS]
-    return len(content) < 3 and not _NAME.search(question)
+    bare = _QUOTED.sub(" ", question)
+    name = _NAME.search(bare)
+    if name and re.match(r"\s*(?:in|on|at|with|by|for|if|after|before|during)\b", bare, re.IGNORECASE):
+        return False  # "In his speech, what did Kim ...": the name comes after its pronoun.
+    before = bare[: name.start()] if name else bare
+    if _PERSON.search(before):
+        return True
+    content = query_tokens(bare, [guess_language(bare)])
+    if _THING.search(before) and len(content) < SOME_WORDS:
+        return True
+    return len(content) < FEW_WORDS and not name and not _ABOUT_THE_ARTICLE.search(bare)
 
 
 def with_context(question: str, history: Sequence[Turn]) -> str:
@@ -78,8 +97,8 @@ def _faithful(query: str, question: str, history: Sequence[Turn]) -> bool:
     """Is it one question whose content words were all said before, and which keeps those of the question?"""
     if not query or len(query) > 300:
         return False
-    said = set(words(question))
-    for turn in history[-TURNS:]:
-        said.update(words(turn.question), words(turn.answer))
-    content = [word for word in words(query) if word not in STOP_WORDS]
-    return bool(content) and sum(word in said for word in content) >= 0.75 * len(content)
+    language = guess_language(query)
+    conversation = [question, *(f"{turn.question} {turn.answer}" for turn in history[-TURNS:])]
+    said = set(tokens(" ".join(conversation), language))
+    content = query_tokens(query, [language])
+    return sum(token in said for token in content) >= KEPT * len(content)
