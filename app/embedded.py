@@ -19,7 +19,9 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from app.weights import distrust
 
 ROOT = Path(__file__).resolve().parent.parent
 State = Literal["loading", "ready", "failed", "stopped"]
@@ -138,6 +140,7 @@ class EmbeddedServer:
         elif process is self._process:
             code = process.wait()
             drain.join(5)
+            distrust(self.weights)
             self.reason = _load_failure(self.weights, code, list(errors))
         loaded.set()
 
@@ -178,7 +181,7 @@ def physical_cores() -> int:
     return max(1, len(cores))
 
 
-def _serve(order: dict) -> None:
+def _serve(order: dict[str, Any]) -> None:
     """The child: load, say the URL, serve until standard input closes."""
     import xllamacpp
 

@@ -68,7 +68,7 @@ class Endpoint:
         tokens = request.max_tokens + (_THINKING_TOKENS if self.thinks else 0)
         extra: dict[str, Any] = {}
         body: dict[str, Any] = {
-            "model": self.model,
+            "model": self.model or "default",
             "messages": request.messages,
             "stream": True,
             "extra_body": extra,
@@ -147,7 +147,13 @@ async def _context(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int | None
     for entry in await list_models(client):
         if entry["id"] == endpoint.model:
             facts = {**(entry.get("meta") or {}), **entry}
-            names = ("max_model_len", "context_length", "loaded_context_length", "context_window", "n_ctx_train")
+            names = (
+                "max_model_len",
+                "context_length",
+                "loaded_context_length",
+                "context_window",
+                "n_ctx_train",
+            )
             return next((facts[n] for n in names if isinstance(facts.get(n), int)), None)
     return None
 
@@ -165,7 +171,7 @@ async def _reply(client: openai.AsyncOpenAI, endpoint: Endpoint, more: dict[str,
     messages: Any = [{"role": "user", "content": 'Name one fruit as JSON: {"fruit": "..."}.'}]
     try:
         done = await client.chat.completions.create(
-            model=endpoint.model or "", messages=messages, max_tokens=24, timeout=30, **more
+            model=endpoint.model or "default", messages=messages, max_tokens=24, timeout=30, **more
         )
         choice = done.choices[0]
         return (choice.message.content or "").strip(), bool(choice.logprobs and choice.logprobs.content)

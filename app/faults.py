@@ -11,6 +11,8 @@ import openai
 
 from ingest import UserError
 
+CHECK_URL = "Check that OPENAI_BASE_URL is an OpenAI-compatible endpoint (it mostly ends in /v1)."
+
 
 class ModelError(UserError):
     """The model could not answer, or not to the end; the message is one line for the user.
@@ -26,6 +28,19 @@ class ModelError(UserError):
         self.partial = partial
 
 
+# What the client, its transport, and the reading of an odd reply can raise.
+FAULTS = (
+    ModelError,
+    openai.OpenAIError,
+    httpx.HTTPError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+)
+
+
 def explain(error: BaseException, host: str, model: str, partial: bool) -> ModelError:
     """Turn what the client raised into a `ModelError`; nothing secret of the request is in it."""
     if isinstance(error, ModelError):
@@ -37,31 +52,39 @@ def explain(error: BaseException, host: str, model: str, partial: bool) -> Model
 def _explain(error: BaseException, host: str, model: str) -> tuple[str, str]:
     if isinstance(error, openai.APIStatusError):
         return _status(error, host, model)
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLError):
-            return "tls", f"The secure connection to {host} failed ({cause.reason or 'TLS error'}): its " \
-                "certificate or the protocol (http or https) is wrong. Check OPENAI_BASE_URL."  # fmt: skip
-        if isinstance(cause, socket.gaierror):
-            return "dns", f"The name {host} cannot be found. Check OPENAI_BASE_URL and the network."
-        if isinstance(cause, ConnectionRefusedError):
-            return "refused", f"Nothing answers at {host}. Start the model server, or check OPENAI_BASE_URL."
-        if isinstance(cause, (httpx.ConnectTimeout, openai.APITimeoutError)):
-            return "connect", f"{host} could not be reached in time. Check OPENAI_BASE_URL and the network."
-    for cause in causes:
-        if isinstance(cause, (json.JSONDecodeError, UnicodeDecodeError)):
-            return "malformed", f"{host} sent a reply that is not valid JSON. Ask again; if it stays so, check " \
-                "that OPENAI_BASE_URL is an OpenAI-compatible endpoint (it mostly ends in /v1)."  # fmt: skip
-        if isinstance(cause, httpx.ConnectError):
-            return "connect", f"{host} could not be reached ({cause}). Check OPENAI_BASE_URL and the network."
-        if isinstance(cause, (httpx.TransportError, ConnectionError)):
-            return "cut", f"The connection to {host} broke off. Ask again."
+    for cause in _causes(error):
+        if found := _transport(cause, host):
+            return found
     if isinstance(error, openai.APIError):
         if overflow(error.message):
             return _overflow(host)
         return "server", f"{host} reported an error: {clip(error.message)}. Ask again."
-    return "wrong_json", f"{host} sent a reply of an unknown shape ({type(error).__name__}). Check that " \
-        "OPENAI_BASE_URL is an OpenAI-compatible endpoint (it mostly ends in /v1)."  # fmt: skip
+    return "wrong_json", f"{host} sent a reply of an unknown shape ({type(error).__name__}). {CHECK_URL}"
+
+
+def _transport(cause: BaseException, host: str) -> tuple[str, str] | None:
+    """The fault of a connection; the innermost cause that says something is the one that counts."""
+    if isinstance(cause, ssl.SSLError):
+        return "tls", (
+            f"The secure connection to {host} failed ({cause.reason or 'TLS error'}): its certificate or the "
+            "protocol (http or https) is wrong. Check OPENAI_BASE_URL."
+        )
+    if isinstance(cause, socket.gaierror):
+        return "dns", f"The name {host} cannot be found. Check OPENAI_BASE_URL and the network."
+    if isinstance(cause, ConnectionRefusedError):
+        return "refused", f"Nothing answers at {host}. Start the model server, or check OPENAI_BASE_URL."
+    if isinstance(cause, (json.JSONDecodeError, UnicodeDecodeError)):
+        return (
+            "malformed",
+            f"{host} sent a reply that is not valid JSON. Ask again; if it stays so: {CHECK_URL}",
+        )
+    if isinstance(cause, (httpx.TimeoutException, TimeoutError)):
+        return "connect", f"{host} could not be reached in time. Check OPENAI_BASE_URL and the network."
+    if isinstance(cause, httpx.ConnectError) and not cause.__cause__:
+        return "connect", f"{host} could not be reached ({cause}). Check OPENAI_BASE_URL and the network."
+    if isinstance(cause, (httpx.NetworkError, httpx.ProtocolError, ConnectionError)) and not cause.__cause__:
+        return "cut", f"The connection to {host} broke off. Ask again."
+    return None
 
 
 def _status(error: openai.APIStatusError, host: str, model: str) -> tuple[str, str]:
@@ -72,7 +95,10 @@ def _status(error: openai.APIStatusError, host: str, model: str) -> tuple[str, s
         return "not_found", f"{host} has no model {model!r} (HTTP 404). Set CHAT_MODEL to one that it has, " \
             "and check that OPENAI_BASE_URL is right (it mostly ends in /v1)."  # fmt: skip
     if code == 429 and "quota" in error.message.lower():
-        return "rate_limit", f"The account at {host} has no quota left (HTTP 429). Check its plan and billing."
+        return (
+            "rate_limit",
+            f"The account at {host} has no quota left (HTTP 429). Check its plan and billing.",
+        )
     if code == 429:
         wait = error.response.headers.get("retry-after", "")
         when = f"in {wait} seconds" if wait.isdigit() else "in a minute"

@@ -19,9 +19,11 @@ _NAMED = (
 _CONTROL = re.compile(rf"<(?=[|｜])|[|｜](?=>)|(?:{_NAMED})", re.IGNORECASE)
 _OPEN = re.compile(r"<(think|thinking|thought|reasoning)>|\[THINK\]|◁think▷", re.IGNORECASE)
 _CLOSE = re.compile(r"</(think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷", re.IGNORECASE)
-_TAGS = tuple(
-    f"<{slash}{name}>" for name in ("think", "thinking", "thought", "reasoning") for slash in ("", "/")
-) + ("[think]", "[/think]", "◁think▷", "◁/think▷")
+_BOTH = re.compile(f"{_OPEN.pattern}|{_CLOSE.pattern}", re.IGNORECASE)
+_TAGS = (
+    *(f"<{slash}{name}>" for name in ("think", "thinking", "thought", "reasoning") for slash in ("", "/")),
+    *("[think]", "[/think]", "◁think▷", "◁/think▷"),
+)
 
 
 def neutralise(text: str) -> str:
@@ -46,7 +48,8 @@ class ThinkingFilter:
         """The text that is certain to be no thinking so far; a possible half tag is held back."""
         self._held += piece
         shown = []
-        while match := (_CLOSE if self.thinking else _either()).search(self._held):
+        # Outside of thinking a lone closing tag goes too: some templates open it in the prompt.
+        while match := (_CLOSE if self.thinking else _BOTH).search(self._held):
             if not self.thinking:
                 shown.append(self._held[: match.start()])
             self.thinking = not _CLOSE.fullmatch(match[0])
@@ -61,14 +64,6 @@ class ThinkingFilter:
         """What was held back when the reply ended: a half tag is text after all."""
         held, self._held = self._held, ""
         return "" if self.thinking else held
-
-
-def _either() -> re.Pattern[str]:
-    """Outside of thinking a lone closing tag is dropped too: some templates open it in the prompt."""
-    return _BOTH
-
-
-_BOTH = re.compile(f"{_OPEN.pattern}|{_CLOSE.pattern}", re.IGNORECASE)
 
 
 def _half_tag(text: str) -> int:

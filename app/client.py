@@ -1,0 +1,202 @@
+"""The asynchronous side of the chat client: one request, its retries, its limits.
+
+Runs in the client's own thread (see `ChatModel`): only so can a request be ended at any
+moment, before the headers or while it waits for a token, and be held to limits of its own.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import openai
+
+from app.embedded import EmbeddedServer
+from app.endpoint import Endpoint, Request, find_capabilities, list_models
+from app.faults import FAULTS, ModelError, explain
+from app.reply import Piece, Reply
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds: to connect, to the first token, between tokens; to wait for Retry-After in all."""
+
+    connect: float = 5.0
+    first_token: float = 60.0
+    stall: float = 30.0
+    retry_after: float = 20.0
+
+
+class ChatClient:
+    """Asks one endpoint. An embedded `server` is waited for, and started anew when it died."""
+
+    def __init__(
+        self, endpoint: Endpoint, api_key: str, server: EmbeddedServer | None, limits: Limits
+    ) -> None:
+        self.endpoint = endpoint
+        self.server = server
+        self.limits = limits
+        self._api_key = api_key
+        self._client: openai.AsyncOpenAI | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name for display."""
+        return self.endpoint.model or f"the first model of {self.endpoint.host}"
+
+    @property
+    def where(self) -> str:
+        """The host that is asked, or "the embedded server"; for messages."""
+        return "the embedded model" if self.server else self.endpoint.host
+
+    def address(self) -> tuple[str, str]:
+        """Base URL and key; of an embedded server, those of its latest start."""
+        if self.server:
+            return self.server.base_url, self.server.api_key
+        return self.endpoint.base_url, self._api_key
+
+    async def _connected(self) -> openai.AsyncOpenAI:
+        """The client, when the model is ready to be asked; an embedded server that died is started anew."""
+        if self.server and self.server.state != "ready":
+            await self._loaded(self.server)
+        base_url, key = self.address()
+        if self._client is None or str(self._client.base_url).rstrip("/") != base_url:
+            self.endpoint.base_url = base_url
+            timeout = httpx.Timeout(None, connect=self.limits.connect, write=30, pool=30)
+            http = openai.DefaultAsyncHttpxClient(timeout=timeout, trust_env=not loopback(base_url))
+            self._client = openai.AsyncOpenAI(
+                base_url=base_url, api_key=key, timeout=timeout, max_retries=0, http_client=http
+            )
+        if self.endpoint.model is None:
+            self.endpoint.model = next((entry["id"] for entry in await list_models(self._client)), None)
+        return self._client
+
+    async def _loaded(self, server: EmbeddedServer) -> None:
+        if server.state == "failed" and server.base_url:
+            server.start()
+        if not await asyncio.to_thread(server.wait, self.limits.first_token):
+            late = (
+                f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."
+            )
+            raise ModelError("unavailable", server.reason or late)
+
+    async def learn(self) -> None:
+        """Find out the endpoint's capabilities; raises `ModelError`."""
+        try:
+            self.endpoint.capabilities = await find_capabilities(await self._connected(), self.endpoint)
+        except FAULTS as error:
+            raise explain(error, self.where, self.name, False) from None
+
+    async def answer(self, request: Request, put: Callable[[Piece | ModelError | None], None]) -> None:
+        """Give `put` the pieces of the answer, then perhaps a `ModelError`, then None."""
+        partial = False
+        try:
+            async for piece in self._tries(request):
+                partial = partial or bool(piece.text)
+                put(piece)
+        except FAULTS as error:
+            fault = explain(error, self.where, self.name, partial)
+            put(await self._with_models(fault))
+        finally:
+            put(None)
+
+    async def _with_models(self, fault: ModelError) -> ModelError:
+        if fault.kind != "not_found" or self._client is None:
+            return fault
+        names = [entry["id"] for entry in await list_models(self._client)][:12]
+        return ModelError(fault.kind, f"{fault} It has: {', '.join(names)}.") if names else fault
+
+    async def _tries(self, request: Request) -> AsyncIterator[Piece]:
+        """Try again, but never after the first text: refused parameters, 429, one failure of the server."""
+        without: set[str] = set()
+        patience, failures = self.limits.retry_after, 0
+        while True:
+            client = await self._connected()
+            body = self.endpoint.body(request, without)
+            given = False
+            try:
+                async for piece in self._once(client, body):
+                    given = True
+                    yield piece
+                return
+            except openai.APIStatusError as error:
+                dropped = self.endpoint.drop(error, body)
+                pause = _pause(error, failures)
+                if given or not (dropped or (pause is not None and pause <= patience)):
+                    raise
+                if dropped:
+                    without.add(dropped)
+                    continue
+            except httpx.RemoteProtocolError:
+                if given or failures:
+                    raise
+                pause = 0.0
+            except ModelError as error:
+                if given or error.kind != "thinking" or self.endpoint.thinks:
+                    raise
+                self.endpoint.thinks, pause = True, 0.0
+            failures += 1
+            patience -= pause or 0
+            await asyncio.sleep(pause or 0)
+
+    async def _once(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncIterator[Piece]:
+        reply = Reply(self.where)
+        clock = asyncio.get_running_loop().time
+        end = clock() + self.limits.first_token
+        stream = await self._within(client.chat.completions.create(**body), end - clock(), reply)
+        try:
+            reply.check_type(stream.response)
+            while True:
+                limit = self.limits.stall if reply.begun else end - clock()
+                try:
+                    chunk = await self._within(stream.__anext__(), limit, reply)
+                except StopAsyncIteration:
+                    break
+                piece = reply.take(chunk)
+                if piece.text:
+                    yield piece
+        finally:
+            await stream.close()
+        for piece in reply.finish():
+            yield piece
+
+    async def _within(self, waiting: Any, limit: float, reply: Reply) -> Any:
+        try:
+            return await asyncio.wait_for(waiting, max(limit, 0.01))
+        except asyncio.TimeoutError:
+            limits, where = self.limits, self.where
+            if reply.begun:
+                text = f"{where} stopped writing for {limits.stall:.0f} seconds. Ask again."
+                raise ModelError("stall", text) from None
+            text = f"{where} wrote nothing within {limits.first_token:.0f} seconds. Ask again, or choose"
+            raise ModelError("timeout", f"{text} a faster model with CHAT_MODEL.") from None
+
+
+def _pause(error: openai.APIStatusError, failures: int) -> float | None:
+    """Seconds to wait before trying again; None when trying again is of no use."""
+    if error.status_code >= 500:
+        return 0.5 if not failures else None
+    if error.status_code != 429 or "quota" in error.message.lower() or failures >= 3:
+        return None
+    asked = error.response.headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(0.0, float(asked))
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
+    except (TypeError, ValueError):
+        return 2.0**failures
+
+
+def loopback(url: str) -> bool:
+    """Is the host of the URL this machine?"""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

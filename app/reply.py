@@ -1,0 +1,95 @@
+"""Chunks of a chat completion -> pieces of visible text, or the error that tells how it fell short."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app.answer import Usage
+from app.faults import CHECK_URL, ModelError
+from app.markup import ThinkingFilter
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of an answer as it is written.
+
+    `logprobs` (first piece with text, if asked for): the likeliest first tokens with their natural
+    logarithms of probability. The last piece has no text, but `finish_reason` ("stop", "length",
+    "cancelled", ...) and `usage`.
+    """
+
+    text: str = ""
+    logprobs: tuple[tuple[str, float], ...] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class Reply:
+    """Chunks of one reply -> pieces; knows whether it began, thought and ended properly."""
+
+    def __init__(self, where: str) -> None:
+        self.begun = False
+        self._where = where
+        self._filter = ThinkingFilter()
+        self._thought = self._given = False
+        self._logprobs: tuple[tuple[str, float], ...] = ()
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+
+    def check_type(self, response: httpx.Response) -> None:
+        """Raise `ModelError` when the reply is no event stream: a web page, or plain JSON."""
+        kind = response.headers.get("content-type", "") or "no type"
+        if "event-stream" not in kind:
+            text = f"{self._where} did not stream its reply (it sent {kind}). {CHECK_URL}"
+            raise ModelError("wrong_json", text)
+
+    def take(self, chunk: Any) -> Piece:
+        """The visible text of a chunk; raises TypeError or AttributeError for a wrong shape."""
+        if not isinstance(chunk.choices, list):
+            raise TypeError("chunk without choices")
+        if chunk.usage:
+            self._usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+        if not chunk.choices:
+            return Piece()
+        choice = chunk.choices[0]
+        self._finish = choice.finish_reason or self._finish
+        delta = choice.delta
+        if getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None):
+            self.begun = self._thought = True
+        if not delta or not delta.content:
+            return Piece()
+        self.begun = True
+        return self._piece(self._filter.feed(delta.content), choice.logprobs)
+
+    def _piece(self, text: str, logprobs: Any) -> Piece:
+        self._thought = self._thought or self._filter.thinking
+        if self._filter.thinking and not self._given:
+            self._logprobs = ()
+        elif not self._logprobs and logprobs and logprobs.content:
+            top = logprobs.content[0].top_logprobs or []
+            self._logprobs = tuple((entry.token, entry.logprob) for entry in top)
+        if not self._given:
+            text = text.lstrip() if self._thought else text
+        first, self._given = not self._given and bool(text), self._given or bool(text)
+        return Piece(text, self._logprobs if first else ())
+
+    def finish(self) -> Iterator[Piece]:
+        """The last pieces, or the error that tells how the reply fell short."""
+        rest = self._piece(self._filter.close(), None)
+        if rest.text:
+            yield rest
+        if self._finish is None and self.begun:
+            raise ModelError("cut", f"{self._where} broke off in the middle of its reply. Ask again.")
+        if not self._given and self._thought:
+            raise ModelError(
+                "thinking",
+                f"The model at {self._where} spent its whole reply on thinking. "
+                "Choose a model that does not think, or switch its thinking off.",
+            )
+        if not self._given:
+            raise ModelError(
+                "empty", f"{self._where} sent an empty reply. Ask again, or choose another model."
+            )
+        yield Piece("", (), self._finish, self._usage)
