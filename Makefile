@@ -17,34 +17,32 @@ endif
 	@$(PY) scripts/install.py $<
 	@touch $@
 
-install: .venv/.installed  ## Create .venv and install the locked requirements
+install: .venv/.installed  ## Create .venv, install the locked requirements and the embedded model
+	@$(PY) -m app.weights
 
-run: install  ## Set up, bring the index up to date, open the chat on http://127.0.0.1:7860
+run: .venv/.installed  ## Set up, bring the index up to date, open the chat on http://127.0.0.1:7860
 	@$(PY) -m app.weights || echo "Going on without the embedded model: answers will be quotes."
 	@$(PY) -m ingest sync
 	@exec $(PY) -m app
 
-lint: install .venv/.installed-test  ## Format, style and types
+lint: .venv/.installed .venv/.installed-test  ## Format, style and types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(PY) -m mypy
 
-format: install .venv/.installed-test  ## Rewrite the code in its one format
+format: .venv/.installed .venv/.installed-test  ## Rewrite the code in its one format
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-test: lint  ## Set up, then every test but the long ones
+test: lint install  ## Set up, then every test but the long ones
 	@sh scripts/chromium
-	@$(PY) -m app.weights
 	@$(PY) -m pytest
 
 nightly: install .venv/.installed-test  ## The long fault and load tests
 	@sh scripts/chromium
-	@$(PY) -m app.weights
 	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
 
 bench: install  ## Measure, and print the tables of the README
-	@$(PY) -m app.weights
 	@for file in bench/[a-z]*.py; do $(PY) -m bench.$$(basename $$file .py) || exit; done
 
 LOCK := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --upgrade

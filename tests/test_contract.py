@@ -22,8 +22,8 @@ SENTENCE = {"text", "verdict", "citations"}
 ANSWER = {"id", "question", "query", "abstained", "sentences", "passages", "model", "timings"}
 TIMINGS = {"retrieve_ms", "first_token_ms", "total_ms"}
 
-BEES = "# On bees\n\nA hive holds one queen. Workers live for about six weeks in summer.\n\nDrones have no sting.\n"
-TEA = "---\ntitle: Tea\nauthor: A. Leaf\npublished: 2024-05-01\n---\n\nGreen tea is not oxidised. Black tea is.\n"
+BEES = "# On bees\n\nA hive holds one queen. Workers live for six weeks in summer.\n\nDrones have no sting.\n"
+TEA = "---\ntitle: Tea\nauthor: A. Leaf\npublished: 2024-05-01\n---\n\nGreen tea is not oxidised.\n"
 
 
 def bound(run: Cli, folder: Path) -> Cli:
@@ -113,7 +113,6 @@ def test_add_list_show_remove(cli: Cli, tmp_path: Path):
     text = ok(cli("ingest", "show", tea["document_id"]))
     assert len(text) == tea["characters"]
     assert "Green tea is not oxidised." in text
-    assert ok(cli("ingest", "show", tea["document_id"][:12])) == text, "a prefix that is unique names it too"
     assert "Tea" in ok(cli("ingest", "list"))
 
     ok(cli("ingest", "remove", tea["document_id"]))
