@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -25,7 +26,7 @@ from ingest import UserError
 from ingest.clean import clean_line
 from ingest.document import Document
 from ingest.fetch import Fetched, fetch
-from ingest.readers import SUFFIXES, Archive, is_plain, original_suffix, read_as
+from ingest.readers import SUFFIXES, ArchiveError, is_plain, original_suffix, read_as
 from ingest.receipts import Receipts
 from ingest.sandbox import INPUT_BYTES, Sandbox
 from ingest.settings import Settings
@@ -115,7 +116,7 @@ def refresh_sources(
     with Sandbox(workers=_workers()) as sandbox:
         adder = _Adder(settings, sandbox, fetch, FEED_LIMIT, None)
         urls = sorted(o for o in adder.receipts.origins() if o.startswith(("http://", "https://")))
-        return _run([_Job(url, lambda u=url: adder.page(u, True)) for url in urls], progress, stop)
+        return _run([_Job(url, partial(adder.page, url, True)) for url in urls], progress, stop)
 
 
 def _workers() -> int:
@@ -183,12 +184,12 @@ class _Adder:
         """The job of one source as the user gave it."""
         if isinstance(source, Upload):
             name = clean_line(source.name.replace("\\", "/").rpartition("/")[2]) or "upload"
-            return _Job(name, lambda: self.content(source.data, name, name))
+            return _Job(name, partial(self.content, source.data, name, name))
         if source == "-":
             return _Job("standard input", self._standard_input)
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
-            return _Job(source, lambda: self.page(source))
-        return _Job(source, lambda: self._path(Path(source).expanduser()))
+            return _Job(source, partial(self.page, source))
+        return _Job(source, partial(self._path, Path(source).expanduser()))
 
     def _standard_input(self) -> list[_Job | tuple[Status, Added]]:
         data = sys.stdin.buffer.read(INPUT_BYTES + 1)
@@ -200,7 +201,7 @@ class _Adder:
             files = list(self._files(path))
             if not files:
                 raise UserError("no file in this folder has a format that is read here")
-            return [_Job(str(file), lambda f=file: self._file(f)) for file in files]
+            return [_Job(str(file), partial(self._file, file)) for file in files]
         return self._file(path)
 
     def _files(self, folder: Path) -> Iterator[Path]:
@@ -255,7 +256,7 @@ class _Adder:
                 return self._listed(listed)
         try:
             kind, document = self._read(data, name, answer)
-        except Archive:
+        except ArchiveError:
             if inside:
                 raise
             return list(self._members(data, origin))
@@ -283,7 +284,7 @@ class _Adder:
                     yield "failed", Added(key, reason=found)
                 elif Path(name).suffix.lower() in SUFFIXES:
                     size += len(found)
-                    yield _Job(key, lambda d=found, n=name, k=key: self.content(d, n, k, inside=True))
+                    yield _Job(key, partial(self.content, found, name, key, inside=True))
                 else:
                     yield "failed", Added(key, reason="not a format that is read here")
             if size > _ARCHIVE_BYTES:
@@ -298,7 +299,7 @@ class _Adder:
         if pages and all(p["date"] for p in pages):
             pages.sort(key=lambda p: p["date"] or "", reverse=True)
         urls = list(dict.fromkeys(str(p["url"]) for p in pages))[: self._limit]
-        return [_Job(url, lambda u=url: self.page(u)) for url in urls]
+        return [_Job(url, partial(self.page, url)) for url in urls]
 
     def _pages(self, entries: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
         """The pages listed; the parts of a sitemap index are fetched, one level deep."""

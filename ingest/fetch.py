@@ -41,12 +41,15 @@ _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "la
                 "home.arpa", "onion")  # fmt: skip
 _PRIVATE_V4 = [ip_network(n) for n in (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-    "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-    "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32")]  # fmt: skip  # the last: Azure's host service
+    "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
+    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    "168.63.129.16/32")]  # fmt: skip  # the last: Azure's host service
 _PUBLIC_V6 = ip_network("2000::/3")
 # Teredo and other protocol assignments, documentation, 6to4: the last and first embed IPv4 addresses.
 _SPECIAL_V6 = [ip_network(n) for n in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 _NOT_TEXT = ("image/", "audio/", "video/", "font/", "model/")
+_HEADERS = [("User-Agent", USER_AGENT), ("Accept-Encoding", "gzip"), ("Connection", "close"),
+            ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]  # fmt: skip
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -248,11 +251,9 @@ def _one(
 ) -> Fetched | Target | None:  # fmt: skip
     """One request: the body, or where it redirects to, or None for "not modified"."""
     address = _checked_address(target, resolve, clock)
-    sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Connection": "close",
-            "Accept": "text/html,application/xhtml+xml,*/*;q=0.8", **headers}  # fmt: skip
     pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Pinned(address, connect, clock))
     try:
-        with pool, pool.stream("GET", target.url, headers=sent) as response:
+        with pool, pool.stream("GET", target.url, headers=[*_HEADERS, *headers.items()]) as response:
             found = _header_map(response.headers)
             if response.status in _REDIRECTS:
                 return _redirect(target, found.get("location"))

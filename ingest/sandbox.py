@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ingest.document import Document, Metadata
-from ingest.readers.build import Archive, ReadError
+from ingest.readers.build import ArchiveError, ReadError
 
 MEMORY_BYTES = 1 << 30  # above what the worker takes when it starts
 CPU_SECONDS = 30
@@ -50,12 +50,19 @@ class _Worker:
         """Send one request and wait for its answer; raises `ReadError` when the child dies of it."""
         self.files += 1
         late = threading.Event()
-        timer = threading.Timer(self._limits["wall"], lambda: (late.set(), self._process.kill()))
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(self._limits["wall"], end)
         timer.daemon = True
         timer.start()
         try:
             return self._exchange(request, data)
         except (OSError, EOFError, ValueError) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)  # its own exit code says more than our kill
             self.stop()
             raise ReadError(self._cause_of_death(late.is_set(), error)) from error
         finally:
@@ -136,14 +143,14 @@ class Sandbox:
     ) -> tuple[Document, str]:
         """`ingest.readers.read` in a child: the document and its format ("pdf", "html", ...).
 
-        Raises `Archive` for a zip of several files, `ReadError` for anything else that gives no text.
+        Raises `ArchiveError` for a zip of several files, `ReadError` for anything else that gives no text.
         """
         answer, _ = self._ask({"do": "read", "name": name, "url": url, "type": content_type}, data)
         metadata = answer["metadata"] | {"pages": tuple(answer["metadata"]["pages"])}
         return Document(answer["text"], Metadata(**metadata)), answer["kind"]
 
     def unzip(self, data: bytes, skip: int = 0) -> tuple[list[tuple[str, bytes | str]], bool]:
-        """Members of an archive after the first `skip`, as many as fit into one answer, and whether that is all.
+        """Members of an archive after the first `skip`, as many as fit one answer, and whether that is all.
 
         A member is (name, bytes), or (name, the reason why there are none).
         """
@@ -178,8 +185,10 @@ class Sandbox:
             raise
         finally:
             self._idle.put(worker)
+        if answer.get("last"):
+            worker.stop()
         if "error" in answer:
-            raise (Archive if answer.get("archive") else ReadError)(answer["error"])
+            raise (ArchiveError if answer.get("archive") else ReadError)(answer["error"])
         return answer, body
 
 
@@ -208,7 +217,7 @@ def _serve(limits: dict[str, float]) -> None:
         del data
         stdout.write(json.dumps(answer | {"bytes": len(body)}).encode() + b"\n" + body)
         stdout.flush()
-        if answer.get("memory"):
+        if answer.get("last"):
             return
 
 
@@ -253,16 +262,16 @@ def _limit_cpu(seconds: float) -> None:
 def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         return {"read": _do_read, "unzip": _do_unzip, "entries": _do_entries}[request["do"]](request, data)
-    except Archive as error:
+    except ArchiveError as error:
         return {"error": str(error), "archive": True}, b""
     except ReadError as error:
         return {"error": str(error)}, b""
     except MemoryError:
-        return {"error": "reading it needs too much memory", "memory": True}, b""
+        return {"error": "reading it needs too much memory", "last": True}, b""
     except RecursionError:
-        return {"error": "it is nested too deeply", "memory": True}, b""
+        return {"error": "it is nested too deeply", "last": True}, b""
     except Exception as error:  # noqa: BLE001 - whatever a parser throws is the file's fault, and is named
-        return {"error": f"the reader failed on it ({type(error).__name__})", "memory": True}, b""
+        return {"error": f"the reader failed on it ({type(error).__name__})", "last": True}, b""
 
 
 def _do_read(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -16,14 +16,14 @@ from importlib import import_module
 from pathlib import PurePosixPath
 
 from ingest.document import Document
-from ingest.readers.build import Archive, ReadError
+from ingest.readers.build import ArchiveError, ReadError
 
-__all__ = ["SUFFIXES", "Archive", "ReadError", "is_plain", "original_suffix", "read", "read_as", "sniff"]
+__all__ = ["SUFFIXES", "ArchiveError", "ReadError", "is_plain", "original_suffix", "read", "read_as", "sniff"]
 
 _BY_SUFFIX = {
     ".md": "markdown", ".markdown": "markdown", ".txt": "text", ".text": "text", ".html": "html",
-    ".htm": "html", ".xhtml": "html", ".mhtml": "mhtml", ".mht": "mhtml", ".pdf": "pdf", ".docx": "docx", ".odt": "odt",
-    ".epub": "epub", ".rtf": "rtf", ".eml": "eml", ".zip": "zip",
+    ".htm": "html", ".xhtml": "html", ".mhtml": "mhtml", ".mht": "mhtml", ".pdf": "pdf",
+    ".docx": "docx", ".odt": "odt", ".epub": "epub", ".rtf": "rtf", ".eml": "eml", ".zip": "zip",
 }  # fmt: skip
 SUFFIXES = frozenset(_BY_SUFFIX)
 _BY_TYPE = {
@@ -72,30 +72,41 @@ def sniff(data: bytes, name: str, content_type: str | None = None) -> str:
     Cheap and safe on any bytes: it looks at the first kilobytes and opens nothing. "zip"
     stands for the whole family (docx, odt, epub, archives) until `read` has looked inside.
     """
-    by_name = _BY_SUFFIX.get(PurePosixPath(name.lower()).suffix)
-    by_type = _BY_TYPE.get((content_type or "").split(";")[0].strip().lower())
     if not data:
         raise ReadError("empty")
     for magic, reason in _FOREIGN:
         if data.startswith(magic):
             raise ReadError(reason)
-    if b"%PDF-" in data[:1024]:
+    by_name = _BY_SUFFIX.get(PurePosixPath(name.lower()).suffix)
+    prose = by_name in ("markdown", "text")  # an article may speak of a format without being in it
+    if b"%PDF-" in data[: 5 if prose else 1024]:
         return "pdf"
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return "zip"
     if data[:5] == b"{\\rtf":
         return "rtf"
-    if by_name in ("pdf", "docx", "odt", "epub", "zip"):
+    if by_name in ("pdf", "docx", "odt", "epub", "rtf", "zip"):
         return _mislabelled(data, by_name)
-    head = data[:4096].replace(b"\0", b"")
+    by_type = _BY_TYPE.get((content_type or "").split(";")[0].strip().lower())
+    return _sniff_text(data[:4096].replace(b"\0", b""), by_name, by_type)
+
+
+def _sniff_text(head: bytes, by_name: str | None, by_type: str | None) -> str:
+    """The format of what may be text, from its first kilobytes, its name and its declared type."""
+    mail = "mhtml" if b"multipart/related" in head.lower() or by_name == "mhtml" else "eml"
     if by_name in ("eml", "mhtml") or by_type in ("eml", "mhtml"):
-        return "mhtml" if b"multipart/related" in head.lower() or by_name == "mhtml" else "eml"
-    if _HTML.search(head[:2048]) or by_name == "html" or (by_type == "html" and by_name is None):
+        return mail
+    prose = by_name in ("markdown", "text")
+    if (
+        (_HTML.match(head.lstrip()) if prose else _HTML.search(head[:2048]))
+        or by_name == "html"
+        or (by_type == "html" and by_name is None)
+    ):
         return "html"
     if head.lstrip()[:5] == b"<?xml" or head.lstrip()[:4].lower() == b"<svg":
         raise ReadError("XML of an unknown kind: only pages, feeds and sitemaps are read")
     if by_name is None and by_type is None and _MAIL.match(head):
-        return "mhtml" if b"multipart/related" in head.lower() else "eml"
+        return mail
     return by_name or by_type or "text"
 
 
@@ -109,7 +120,7 @@ def _mislabelled(data: bytes, kind: str) -> str:
 def read(data: bytes, name: str, url: str | None = None, content_type: str | None = None) -> Document:
     """Read one source. `url` is where it was fetched from, `content_type` what the server called it.
 
-    Raises `Archive` for a zip of several files and `ReadError` with the reason for all else
+    Raises `ArchiveError` for a zip of several files and `ReadError` with the reason for all else
     that does not become text.
     """
     return read_as(data, name, url, content_type)[1]
@@ -125,7 +136,7 @@ def read_as(
 
         kind = kind_of_zip(data)
     if kind == "zip":
-        raise Archive("an archive of several files")
+        raise ArchiveError("an archive of several files")
     module, function = _READERS[kind]
     reader = getattr(import_module(f"ingest.readers.{module}"), function)
     charset = re.search(r"charset=\s*[\"']?([\w.:-]{2,40})", content_type or "", re.IGNORECASE)

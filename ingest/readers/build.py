@@ -28,7 +28,7 @@ class ReadError(UserError):
     """This source cannot become a document; the message is the reason, one line."""
 
 
-class Archive(ReadError):
+class ArchiveError(ReadError):
     """The source is an archive of several files: open it with `archive.unzip`."""
 
 
@@ -131,7 +131,9 @@ def make_document(
 
 def _join_pages(pages: Iterable[str]) -> tuple[str, list[int]]:
     """Join cleaned pages; a paragraph that runs over a page end stays one paragraph."""
-    joined, starts, length = [], [], 0
+    joined: list[str] = []
+    starts: list[int] = []
+    length = 0
     for page in pages:
         page = clean_text(page).strip()
         if joined and page:

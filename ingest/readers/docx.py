@@ -11,6 +11,7 @@ from lxml import etree
 from ingest.document import Document
 from ingest.readers.archive import BoundedZip
 from ingest.readers.build import ReadError, language_tag, make_document
+from ingest.readers.markup import join_blocks
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT = "http://purl.oclc.org/ooxml/wordprocessingml/main"
@@ -30,7 +31,7 @@ def read_docx(data: bytes, name: str) -> Document:
     title = next((text for kind, text in blocks if kind == "title"), None)
     core = _core(archive)
     return make_document(
-        _join(blocks),
+        join_blocks([_as_markdown(kind, text) for kind, text in blocks]),
         name=name,
         title=core.get("title") or title,
         author=core.get("creator"),
@@ -196,17 +197,8 @@ def _table(table: etree._Element, styles: dict[str, str]) -> list[tuple[str, str
     return [("table", "\n".join(lines))]
 
 
-def _join(blocks: list[tuple[str, str]]) -> str:
-    out: list[str] = []
-    before = ""
-    for kind, text in blocks:
-        level = 1 if kind == "title" else int(kind[1]) if re.fullmatch(r"h[1-6]", kind) else 0
-        if level:
-            text = "#" * level + " " + text.replace("\n", " ")
-        elif kind == "item":
-            text = "- " + text.replace("\n", " ")
-        if out:
-            out.append("\n" if kind == before == "item" else "\n\n")
-        out.append(text)
-        before = kind
-    return "".join(out)
+def _as_markdown(kind: str, text: str) -> str:
+    level = 1 if kind == "title" else int(kind[1]) if re.fullmatch(r"h[1-6]", kind) else 0
+    if level:
+        return "#" * level + " " + text.replace("\n", " ")
+    return "- " + text.replace("\n", " ") if kind == "item" else text

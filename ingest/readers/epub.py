@@ -57,7 +57,7 @@ def _package_path(archive: BoundedZip) -> str:
         for element in archive.xml("META-INF/container.xml").iter("{*}rootfile"):
             path = element.get("full-path")
             if path:
-                return path
+                return str(path)
     found = next((n for n in archive.names() if n.lower().endswith(".opf")), None)
     if found is None:
         raise ReadError("damaged: the book has no index of its chapters")

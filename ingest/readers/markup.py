@@ -56,11 +56,12 @@ def markdown(tree: etree._Element) -> str:
     """The tree's text as Markdown blocks with a blank line between."""
     blocks: list[str] = []
     _walk(tree, blocks, "", 0)
-    return _tighten(blocks)
+    return join_blocks(blocks)
 
 
 def _tag(element: etree._Element) -> str:
-    return etree.QName(element).localname.lower() if isinstance(element.tag, str) else ""
+    # Not etree.QName: broken pages have tags such as "a<b", which it refuses.
+    return element.tag.rpartition("}")[2].lower() if isinstance(element.tag, str) else ""
 
 
 def _heading_level(element: etree._Element, tag: str) -> int:
@@ -78,15 +79,11 @@ def _inline(element: etree._Element, depth: int = 0) -> str:
         return "\n"
     if depth > MAX_DEPTH:
         return " ".join(element.itertext())
-    parts = [element.text or ""]
+    parts = [re.sub(r"\s+", " ", element.text or "")]
     for child in element:
-        if _tag(child) in _BLOCKS:
-            parts.append(" ")
-        parts.append(_inline(child, depth + 1))
-        if _tag(child) in _BLOCKS:
-            parts.append(" ")
-        parts.append(child.tail or "")
-    return _spaces("".join(p if p == "\n" else re.sub(r"\s+", " ", p) if p != "\n" else p for p in parts))
+        gap = " " if _tag(child) in _BLOCKS else ""
+        parts += [gap, _inline(child, depth + 1), gap, re.sub(r"\s+", " ", child.tail or "")]
+    return _spaces("".join(parts))
 
 
 def _spaces(text: str) -> str:
@@ -197,8 +194,8 @@ def _holds_table(cell: etree._Element) -> bool:
     return any(_tag(e) == "table" for e in cell.iterdescendants())
 
 
-def _tighten(blocks: list[str]) -> str:
-    """Blank lines between blocks, single line ends between the items of a list."""
+def join_blocks(blocks: list[str]) -> str:
+    """Join Markdown blocks: a blank line between them, a line end between the items of a list."""
     out: list[str] = []
     item = re.compile(r" *(?:- |\d+\. )")
     for block in blocks:

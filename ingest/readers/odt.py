@@ -7,6 +7,7 @@ from lxml import etree
 from ingest.document import Document
 from ingest.readers.archive import BoundedZip
 from ingest.readers.build import ReadError, language_tag, make_document
+from ingest.readers.markup import join_blocks
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -27,7 +28,7 @@ def read_odt(data: bytes, name: str) -> Document:
     _walk(body, blocks, titles, _hidden_styles(root), 0)
     meta = _meta(archive)
     return make_document(
-        "\n\n".join(blocks).replace("\n\n- ", "\n- ").replace("\n- ", "\n\n- ", 1),
+        join_blocks(blocks),
         name=name,
         title=meta.get("title") or next(iter(titles), None),
         # meta:creator-style fields name who saved it last; initial-creator is who wrote it.
@@ -65,18 +66,8 @@ def _walk(
         tag = etree.QName(child).localname if isinstance(child.tag, str) else ""
         if not tag or tag in _DROPPED or child.get(f"{_TEXT}style-name") in hidden:
             continue
-        if tag == "h":
-            level = child.get(f"{_TEXT}outline-level") or "1"
-            text = _inline(child, hidden).replace("\n", " ")
-            if text:
-                blocks.append("#" * min(6, max(1, int(level) if level.isdigit() else 1)) + " " + text)
-        elif tag == "p":
-            text = _inline(child, hidden)
-            if text and child.get(f"{_TEXT}style-name") == "Title":
-                titles.append(text)
-                text = "# " + text
-            if text:
-                blocks.append(text)
+        if tag in ("h", "p"):
+            _paragraph(child, blocks, titles, hidden)
         elif tag == "list-item":
             inner: list[str] = []
             _walk(child, inner, titles, hidden, depth + 1)
@@ -85,6 +76,20 @@ def _walk(
             _rows(child, blocks, titles, hidden, depth)
         else:
             _walk(child, blocks, titles, hidden, depth + 1)
+
+
+def _paragraph(element: etree._Element, blocks: list[str], titles: list[str], hidden: set[str]) -> None:
+    text = _inline(element, hidden)
+    if not text:
+        return
+    is_title = element.get(f"{_TEXT}style-name") == "Title"
+    if is_title:
+        titles.append(text)
+    if is_title or element.tag == f"{_TEXT}h":
+        stated = element.get(f"{_TEXT}outline-level") or "1"
+        level = min(6, int(stated)) if stated.isdigit() and stated != "0" else 1
+        text = "#" * level + " " + text.replace("\n", " ")
+    blocks.append(text)
 
 
 def _rows(table: etree._Element, blocks: list[str], titles: list[str], hidden: set[str], depth: int) -> None:
@@ -118,6 +123,5 @@ def _inline(element: etree._Element, hidden: set[str], depth: int = 0) -> str:
         elif tag and tag not in _DROPPED and depth < 60 and child.get(f"{_TEXT}style-name") not in hidden:
             out.append(_inline(child, hidden, depth + 1))
         out.append(child.tail or "")
-    return re.sub(r" *\n *", "\n", re.sub(r"[ \t\xa0]+", " ", "".join(out))).strip("\n") if depth else (
-        re.sub(r"[ \t\xa0]+", " ", "".join(out)).strip()
-    )  # fmt: skip
+    text = re.sub(r" *\n *", "\n", re.sub(r"[ \t\xa0]+", " ", "".join(out)))
+    return text if depth else text.strip()

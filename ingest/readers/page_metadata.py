@@ -22,11 +22,12 @@ _PAGE = ("WebPage", "ItemPage", "AboutPage")
 _NOBODY = {"admin", "administrator", "editor", "author", "staff", "guest", "unknown", "anonymous", "null",
            "none", "undefined", "user", "webmaster", "n/a"}  # fmt: skip
 _AUTHOR_META = ("author", "article:author", "og:article:author", "citation_author", "parsely-author",
-                "dc.creator", "dcterms.creator", "dc.creator.aut", "sailthru.author", "byl", "authors")  # fmt: skip
+                "dc.creator", "dcterms.creator", "dc.creator.aut", "sailthru.author", "byl",
+                "authors")  # fmt: skip
 _DATE_META = ("article:published_time", "og:article:published_time", "og:published_time", "datepublished",
               "citation_publication_date", "citation_date", "parsely-pub-date", "dc.date.issued",
-              "dcterms.issued", "dcterms.created", "dc.date", "sailthru.date", "pubdate", "publishdate", "publish-date",
-              "article.published", "originalpublicationdate", "date")  # fmt: skip
+              "dcterms.issued", "dcterms.created", "dc.date", "sailthru.date", "pubdate", "publishdate",
+              "publish-date", "article.published", "originalpublicationdate", "date")  # fmt: skip
 _TITLE_META = ("citation_title", "parsely-title", "dc.title", "dcterms.title", "twitter:title")
 _SUMMARY_META = ("description", "twitter:description", "dc.description")
 _SEPARATOR = re.compile(r"\s+[|–—·•«»\-:]{1,2}\s+")

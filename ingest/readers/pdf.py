@@ -22,6 +22,7 @@ MAX_PAGES = 5_000
 MAX_CHARACTERS = 20_000_000
 _ENDS = re.compile(r"[.!?:;…。！？»”\"')\]]$")
 _BULLET = re.compile(r"^(?:[•‣◦▪–—*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
+_LEADERS = re.compile(r"(?:\s?[.·…]){4,}\s*\S{0,6}$")  # a table of contents: "Title . . . . . 12"
 _RUNNING = 3
 
 
@@ -68,7 +69,7 @@ def read_pdf(data: bytes, name: str) -> Document:
 
 def _info(pdf: Any, key: str) -> str | None:
     """A field of the information dictionary; titles that are only a file's name are left out."""
-    value = pdf.get_metadata_value(key).strip()
+    value = str(pdf.get_metadata_value(key)).strip()
     if not value or re.search(
         r"(?i)^(microsoft word|untitled|slide \d)|\.(docx?|tex|dvi|pdf|indd|qxd)$", value
     ):
@@ -77,7 +78,8 @@ def _info(pdf: Any, key: str) -> str | None:
 
 
 def _pages(pdf: Any, count: int) -> list[list[Line]]:
-    pages, total = [], 0
+    pages: list[list[Line]] = []
+    total = 0
     for number in range(count):
         try:
             page = pdf[number]
@@ -172,11 +174,8 @@ def _paragraphs(lines: list[Line], body_size: float) -> str:
     """Join lines to paragraphs by gap, indent, size and how far the line before ran."""
     if not lines:
         return ""
-    gaps = [
-        a.bottom - b.bottom
-        for a, b in zip(lines, lines[1:], strict=False)
-        if 0 < a.bottom - b.bottom < 4 * max(a.size, 1)
-    ]
+    drops = [a.bottom - b.bottom for a, b in zip(lines, lines[1:], strict=False)]  # noqa: RUF007 - 3.10
+    gaps = [drop for drop, line in zip(drops, lines, strict=False) if 0 < drop < 4 * max(line.size, 1)]
     leading = median(gaps) if gaps else 0
     blocks: list[tuple[str, Line]] = []
     previous: Line | None = None
@@ -192,6 +191,11 @@ def _paragraphs(lines: list[Line], body_size: float) -> str:
 
 def _breaks(previous: Line, line: Line, leading: float, column: float) -> bool:
     """Whether `line` begins a new paragraph."""
+    overlap = min(previous.top, line.top) - max(previous.bottom, line.bottom)
+    if overlap > 0.5 * min(previous.top - previous.bottom, line.top - line.bottom) > 0:
+        return False  # the same row: a footnote mark, a cell of a table
+    if _LEADERS.search(previous.text):
+        return True
     if abs(line.size - previous.size) > 0.12 * max(line.size, previous.size):
         return True
     drop = previous.bottom - line.bottom
@@ -232,6 +236,7 @@ def _fix_hyphens(text: str) -> str:
 
 def _as_block(text: str, line: Line, body_size: float) -> str:
     text = re.sub(r"[ \t]+", " ", text.replace("\ufffe", "").replace("\x02", "")).strip()
+    text = re.sub(r"(?:\s?[.·]){5,}\s*", " … ", text)
     heading = (
         body_size
         and line.size >= 1.18 * body_size

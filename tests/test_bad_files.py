@@ -1,0 +1,178 @@
+"""Damaged and hostile files: each ends in text or a named reason, and nothing of ours goes down.
+
+A seeded sample runs by default; BAD_FILES=all runs every file and prints the table.
+"""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ingest.readers import ArchiveError, ReadError, is_plain, read
+from ingest.sandbox import WALL_SECONDS, Sandbox
+
+DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / "badinput"
+FOLDERS = ("pdf", "office", "epub", "strings")
+ALL = os.environ.get("BAD_FILES") == "all"
+SAMPLE = 60
+HTML_SAMPLE = 60
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no hostile files at {DATA}; set BENCH_DATA")
+
+
+def outcome(sandbox: Sandbox, data: bytes, name: str) -> str:
+    """What a file ends in: its format, or the reason it has none. Whatever else is raised fails the test."""
+    try:
+        if is_plain(data, name):
+            return f"text: {read(data, name).metadata.title[:0]}plain"
+        document, kind = sandbox.read(data, name)
+    except ArchiveError:
+        members, _ = sandbox.unzip(data)
+        named = [
+            found if isinstance(found, str) else outcome(sandbox, found, name) for name, found in members
+        ]
+        return f"archive: {len(named)} members named"
+    except ReadError as reason:
+        assert str(reason)
+        assert "\n" not in str(reason)
+        return f"reason: {reason}"
+    assert document.text.strip()
+    assert all(0 <= page <= len(document.text) for page in document.metadata.pages)
+    return f"text: {kind}"
+
+
+def html_cases() -> list[tuple[str, bytes]]:
+    """Each #data section of html5lib's tree construction tests is a page of its own."""
+    cases = []
+    for file in sorted(DATA.glob("html/html5lib-tests/**/*.dat")):
+        parts = re.split(rb"(?m)^#data\n", file.read_bytes())[1:]
+        pages = (re.split(rb"(?m)^#(?:errors|encoding)", part)[0] for part in parts)
+        cases += [(f"{file.stem}-{n}.html", page) for n, page in enumerate(pages)]
+    for file in sorted(DATA.glob("html/html5lib-tests/tokenizer/*.test")):
+        tests = json.loads(file.read_bytes()).get("tests", [])
+        cases += [
+            (f"{file.stem}-{n}.html", test["input"].encode("utf-8", "surrogatepass"))
+            for n, test in enumerate(tests)
+        ]
+    return cases
+
+
+@pytest.fixture(scope="module")
+def bombs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The bombs, loops and traps that the generator makes (inert until a parser inflates them)."""
+    folder = tmp_path_factory.mktemp("bad")
+    size = "256" if ALL else "64"
+    made = subprocess.run(
+        [sys.executable, str(DATA / "own/make_bad.py"), str(folder), size], capture_output=True
+    )
+    assert made.returncode == 0, made.stderr
+    return sorted(folder.iterdir())
+
+
+def run(cases: list[tuple[str, bytes | Path]], label: str) -> Counter[str]:
+    """Read every case in the sandbox; the counts of outcomes, printed with the slowest."""
+    found: Counter[str] = Counter()
+    times: list[tuple[float, str]] = []
+    before = own_memory()
+    with Sandbox(workers=2) as sandbox, ThreadPoolExecutor(2) as pool:
+
+        def one(case: tuple[str, bytes | Path]) -> None:
+            name, source = case
+            start = time.monotonic()
+            result = outcome(sandbox, source.read_bytes() if isinstance(source, Path) else source, name)
+            times.append((time.monotonic() - start, name))
+            found[re.sub(r"'[^']*'|\d[\d,]*", "N", result)] += 1
+
+        list(pool.map(one, cases))
+    grown = (own_memory() - before) / 1e6
+    print(f"\n{label}: {len(cases)} cases, our memory grew by {grown:.0f} MB")
+    for result, count in found.most_common():
+        print(f"{count:6}  {result}")
+    for seconds, name in sorted(times, reverse=True)[:5]:
+        print(f"{seconds:6.1f} s  {name}")
+    assert found.total() == len(cases)
+    assert max(times)[0] < 3 * WALL_SECONDS
+    assert grown < 200
+    return found
+
+
+def own_memory() -> int:
+    """Resident bytes of this process, by /proc; 0 where there is none."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+@pytest.mark.timeout(3600)
+def test_files_end_in_text_or_a_reason() -> None:
+    files = sorted(f for folder in FOLDERS for f in (DATA / folder).rglob("*") if f.is_file())
+    if not ALL:
+        files = random.Random(20261124).sample(files, min(SAMPLE, len(files)))
+    found = run([(f.name, f) for f in files], "files")
+    assert sum(n for result, n in found.items() if result.startswith("text: ")) > len(files) / 5
+
+
+@pytest.mark.timeout(3600)
+def test_pages_end_in_text_or_a_reason() -> None:
+    cases = html_cases()
+    assert len(cases) > 1000
+    if not ALL:
+        cases = random.Random(20261124).sample(cases, HTML_SAMPLE)
+    run(list(cases), "pages")
+
+
+@pytest.mark.timeout(3600)
+def test_bombs_and_traps_end_in_text_or_a_reason(bombs: list[Path]) -> None:
+    found = run([(f.name, f) for f in bombs], "bombs and traps")
+    assert len(bombs) >= 60
+    assert any("archive" in result for result in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("docx_billion_laughs.docx", "entities"),
+        ("docx_quadratic.docx", "entities"),
+        ("docx_xxe_file.docx", "entities"),
+        ("docx_xxe_http.docx", "entities"),
+        ("docx_bomb.docx", "unpacks to more than"),
+        ("epub_bomb.epub", "unpacks to more than"),
+        ("zip_5000_entries.zip", "entries"),
+        ("zip_truncated.zip", "damaged"),
+        ("pdf_no_text.pdf", "probably scanned"),
+        ("pdf_header_only.pdf", "damaged"),
+        ("docx_missing_document.docx", "no text part"),
+        ("txt_empty.txt", "empty"),
+        ("txt_binary.txt", "not a text file"),
+        ("svg_xss.svg", "XML of an unknown kind"),
+    ],
+)
+def test_the_reason_names_what_is_wrong(bombs: list[Path], name: str, reason: str) -> None:
+    data = next(f for f in bombs if f.name == name).read_bytes()
+    with Sandbox() as sandbox, pytest.raises(ReadError, match=reason):
+        sandbox.read(data, name)
+
+
+@pytest.mark.parametrize("name", ["html_hidden_injection.html", "docx_hidden_injection.docx"])
+def test_text_that_no_reader_sees_is_left_out(bombs: list[Path], name: str) -> None:
+    data = next(f for f in bombs if f.name == name).read_bytes()
+    with Sandbox() as sandbox:
+        document, _ = sandbox.read(data, name)
+    assert "ZEBRA" not in document.text
+
+
+def test_no_file_of_an_archive_reaches_the_disk(bombs: list[Path], tmp_path: Path) -> None:
+    data = next(f for f in bombs if f.name == "zip_traversal.zip").read_bytes()
+    with Sandbox() as sandbox:
+        members, complete = sandbox.unzip(data)
+    assert complete
+    assert ("../../../../tmp/CANARY_ESCAPE.txt", b"canary") in members
+    assert not any(Path("/tmp").glob("CANARY*"))
