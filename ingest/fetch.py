@@ -13,7 +13,8 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -26,6 +27,7 @@ import idna
 from ingest import UserError
 
 MAX_BYTES = 10_000_000
+MAX_HEADER_BYTES = 32_000
 MAX_SECONDS = 20.0
 MAX_REDIRECTS = 5
 PORTS = (80, 443)
@@ -252,32 +254,40 @@ def _one(
     """One request: the body, or where it redirects to, or None for "not modified"."""
     address = _checked_address(target, resolve, clock)
     pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Pinned(address, connect, clock))
+    with (
+        _faults_named(target, clock),
+        pool,
+        pool.stream("GET", target.url, headers=[*_HEADERS, *headers.items()]) as response,
+    ):
+        found = _header_map(response.headers)
+        if response.status in _REDIRECTS:
+            return _redirect(target, found.get("location"))
+        if response.status == 304 and headers:
+            return None
+        _require_page(response.status, found, max_bytes)
+        data = _decoded(response.iter_stream(), found.get("content-encoding"), max_bytes, clock)
+    if not data.strip():
+        raise FetchError("the server sent nothing")
+    return Fetched(target.url, data, found.get("content-type"), found.get("etag"), found.get("last-modified"))
+
+
+@contextmanager
+def _faults_named(target: Target, clock: _Clock) -> Iterator[None]:
+    """Whatever goes wrong on the wire, as a `FetchError` that says so in one line."""
     try:
-        with pool, pool.stream("GET", target.url, headers=[*_HEADERS, *headers.items()]) as response:
-            found = _header_map(response.headers)
-            if response.status in _REDIRECTS:
-                return _redirect(target, found.get("location"))
-            if response.status == 304 and headers:
-                return None
-            _require_page(response.status, found, max_bytes)
-            data = _decoded(response.iter_stream(), found.get("content-encoding"), max_bytes, clock)
+        yield
     except (httpcore.TimeoutException, TimeoutError) as error:
         clock.left()
         raise FetchError("the server did not answer in time") from error
-    except ssl.SSLError as error:
-        raise FetchError(f"no safe connection: {_tls_reason(error)}") from error
     except httpcore.ConnectError as error:
-        inner = error.__cause__ or error.__context__
-        if isinstance(inner, ssl.SSLError) or "certificate" in str(error).lower() or "SSL" in str(error):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, ssl.SSLError):
             raise FetchError(f"no safe connection: {_tls_reason(error)}") from error
         raise FetchError(f"{target.host} cannot be reached") from error
     except httpcore.ProtocolError as error:
         raise FetchError("the server's answer is malformed or was cut off") from error
     except (httpcore.NetworkError, OSError) as error:
         raise FetchError("the connection broke off") from error
-    if not data.strip():
-        raise FetchError("the server sent nothing")
-    return Fetched(target.url, data, found.get("content-type"), found.get("etag"), found.get("last-modified"))
 
 
 def _tls_reason(error: Exception) -> str:
@@ -320,6 +330,8 @@ def _resolved(target: Target, resolve: Resolver, clock: _Clock) -> Sequence[str]
 
 
 def _header_map(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    if sum(len(key) + len(value) for key, value in headers) > MAX_HEADER_BYTES:
+        raise FetchError("the headers of the server's answer are too long")
     return {key.decode("latin-1").lower(): value.decode("latin-1").strip() for key, value in headers}
 
 
