@@ -21,6 +21,17 @@ from ingest.readers.text import decode
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _SHORT = 200
+_SHORT_BLOCK = 30  # words
+_FURNITURE = re.compile(
+    r"(?:related(?: (?:articles?|stories|posts?|content|reading))?(?::|$)|(?:see|read) (?:more|also)\b"
+    r"|(?:also )?read:|don['’]t miss\b|you may also like|you might also like|recommended(?: for you)?(?::|$)"
+    r"|most (?:read|popular)\b|more (?:from|on|stories)\b.{0,60}$|watch:|advertisement\b|sponsored\b"
+    r"|filed under\b|tags?:|categor(?:y|ies):|share (?:this|on)\b|click here\b|copyright\b|©"
+    r"|(?:follow|like) .{1,60} on (?:twitter|x|facebook|instagram|linkedin|bluesky|threads)\b"
+    r"|subscribe\b|(?:sign up|get) .{0,80}\b(?:newsletters?|inbox)\b|leave a (?:comment|reply)\b"
+    r"|updated (?:at|on)\b.{0,40}$|comments? \(\d+\)|\d+ comments?$|source: .{1,40}$)",
+    re.IGNORECASE,
+)
 _MAX_ATTRIBUTES = 200
 _REFUSED_PAGE = re.compile(
     r"enable javascript|checking your browser|are you a robot|access denied", re.IGNORECASE
@@ -55,7 +66,7 @@ def article(tree: lxml.html.HtmlElement, *, name: str, url: str | None = None) -
     text = _article_text(tree)
     if len(text) < 3 * _SHORT and _REFUSED_PAGE.search(text):
         raise ReadError("the page shows a robot check or asks for JavaScript instead of its text")
-    return make_document(text, name=name, **fields)
+    return make_document(_without_furniture(text, fields["title"]), name=name, **fields)
 
 
 def _article_text(tree: lxml.html.HtmlElement) -> str:
@@ -69,6 +80,28 @@ def _article_text(tree: lxml.html.HtmlElement) -> str:
     found = max(strict, balanced, _trafilatura(tree, favor_recall=True), key=len)
     body = tree.find("body")
     return found or markdown(tree if body is None else body)
+
+
+def _without_furniture(text: str, title: str | None) -> str:
+    """Drop what stands between and around an article's paragraphs and is not of it.
+
+    The headline, when it repeats the title; short invitations to read, follow or subscribe
+    elsewhere; headings at the end with nothing under them.
+    """
+    blocks = text.split("\n\n")
+    if blocks[0].startswith("#") and _same_words(blocks[0], title or ""):
+        del blocks[0]
+    blocks = [
+        b for b in blocks if not (_FURNITURE.match(b.lstrip("#>- *")) and len(b.split()) <= _SHORT_BLOCK)
+    ]
+    while len(blocks) > 1 and blocks[-1].startswith("#"):
+        blocks.pop()
+    return "\n\n".join(blocks) or text
+
+
+def _same_words(one: str, other: str) -> bool:
+    first, second = (" ".join(re.findall(r"\w+", text.lower())) for text in (one, other))
+    return bool(first) and bool(second) and (first in second or second in first)
 
 
 def _trafilatura(tree: lxml.html.HtmlElement, **mode: Any) -> str:
