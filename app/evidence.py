@@ -5,48 +5,50 @@ Knows nothing of prompts or models.
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from app.answer import Evidence
-from ingest.document import Hit, Span
+from app.relevance import Candidate, Query, Reading, read_sentences
+from ingest.document import Hit
 from ingest.store import Store
 
-PASSAGES = 8  # best passages that sentences are taken from
-PASSAGE_WEIGHT = 0.5
+# What a sentence's fit is made of; the shape of the optimum is flat (`python -m bench.retrieval`).
+SIMILARITY, COVER, PASSAGE = 1.0, 0.5, 2.0
 
 
 def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int = 9) -> tuple[Evidence, ...]:
     """At most `limit` sentences of `hits` (best first) that fit `query` best, numbered from 1.
 
-    In document order, the document of the best sentence first.
+    Grouped by document, that of the best sentence first, and in the order of the text within it.
+    The same sentence is given once, though several documents hold it. `relevance`, 0 to 1, is the
+    weighted mean of the sentence's similarity to the query, the share of the query's words in it,
+    and its passage's score. Raises `UserError` when the embedder fails.
     """
-    sentences = [(hit, span) for hit in hits[:PASSAGES] for span in passage_sentences(hit)]
-    if not sentences:
+    if not hits or limit < 1 or not query.strip():
         return ()
-    vectors = store.embedder.embed([query, *(span.text for _, span in sentences)])
-    cosine = vectors[1:] @ vectors[0]
-    passage = np.asarray([hit.score for hit, _ in sentences])
-    relevance = np.clip((1 - PASSAGE_WEIGHT) * cosine + PASSAGE_WEIGHT * passage, 0, 1)
-    best = np.argsort(-relevance, kind="stable")[:limit]
-    return _numbered([(sentences[i][0], sentences[i][1], float(relevance[i])) for i in best])
+    candidates = [Candidate(hit.passage, hit.metadata, hit.dense, hit.score) for hit in hits]
+    readings = read_sentences(store, Query.read(store, query), candidates)
+    ranked = sorted(
+        ((_relevance(one, hits[one.passage]), one) for one in readings), key=lambda pair: -pair[0]
+    )
+    chosen: dict[str, tuple[float, Reading]] = {}
+    for relevance, reading in ranked:
+        chosen.setdefault(" ".join(reading.span.text.split()), (relevance, reading))
+        if len(chosen) == limit:
+            break
+    return _numbered(list(chosen.values()), hits)
 
 
-def passage_sentences(hit: Hit) -> list[Span]:
-    """The sentences of a passage as spans of its document."""
-    whole = hit.passage.span
-    return [
-        Span(whole.document_id, start, end, whole.text[start - whole.start : end - whole.start])
-        for start, end in hit.passage.sentences
-    ]
+def _relevance(reading: Reading, hit: Hit) -> float:
+    mix = SIMILARITY * reading.similarity + COVER * reading.cover + PASSAGE * hit.score
+    return min(1.0, max(0.0, mix / (SIMILARITY + COVER + PASSAGE)))
 
 
-def _numbered(chosen: list[tuple[Hit, Span, float]]) -> tuple[Evidence, ...]:
-    """`chosen`, best first -> evidence grouped by document, each document's in order of its text."""
+def _numbered(chosen: Sequence[tuple[float, Reading]], hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+    """`chosen`, best first, in the order in which a reader would meet them."""
     rank: dict[str, int] = {}
-    for _, span, _ in chosen:
-        rank.setdefault(span.document_id, len(rank))
-    ordered = sorted(chosen, key=lambda item: (rank[item[1].document_id], item[1].start))
+    for _, reading in chosen:
+        rank.setdefault(reading.span.document_id, len(rank))
+    ordered = sorted(chosen, key=lambda pair: (rank[pair[1].span.document_id], pair[1].span.start))
     return tuple(
-        Evidence(number, span, hit.metadata, relevance)
-        for number, (hit, span, relevance) in enumerate(ordered, start=1)
+        Evidence(number, reading.span, hits[reading.passage].metadata, relevance)
+        for number, (relevance, reading) in enumerate(ordered, start=1)
     )
