@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ingest.blocks import blocks
 from ingest.document import Document, Metadata, Passage
+from ingest.lexical import guess_language
 from ingest.sentences import block_sentences, language_rules, sentence_spans
 
 __all__ = ["SPLITTER_FINGERPRINT", "embedding_text", "sentence_spans", "split"]
@@ -64,7 +65,7 @@ def heading_text(metadata: Metadata, passage: Passage) -> str:
 
 
 def _paragraphs(document: Document) -> list[_Paragraph]:
-    rules = language_rules(document.metadata.language)
+    rules = language_rules(document.metadata.language or guess_language(document.text))
     found = []
     for block in blocks(document.text):
         sentences = tuple(block_sentences(document.text, block.start, block.end, rules))

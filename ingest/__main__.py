@@ -1,0 +1,218 @@
+"""The command line of the store: python -m ingest add|sync|list|show|remove|refresh|watch."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ingest import UserError
+from ingest.catalog import Catalog, DocumentRow
+from ingest.progress import Progress, TerminalProgress
+from ingest.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ingest.add import AddReport
+    from ingest.sync import SyncReport
+
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 2 the user must mend something, 130 stopped."""
+    options = _parser().parse_args(arguments)
+    stop = _stop_on_interrupt()
+    try:
+        return int(options.run(load_settings(), options, stop))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe, as in `list | head`, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ingest", description="Articles into the index.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    add = commands.add_parser("add", help="add files, folders, URLs, feeds, or - for standard input")
+    add.add_argument("sources", nargs="+", metavar="SOURCE")
+    add.add_argument("--limit", type=int, metavar="N", help="newest N pages of each feed or sitemap")
+    add.add_argument("--since", metavar="DATE", help="only pages of feeds and sitemaps from DATE (ISO) on")
+    add.set_defaults(run=_add)
+
+    sync = commands.add_parser("sync", help="make the index equal to the corpus folder")
+    sync.add_argument("--rebuild", action="store_true", help="make every vector again (another embedder)")
+    sync.set_defaults(run=_sync)
+
+    listing = commands.add_parser("list", help="the documents of the index")
+    listing.add_argument("--json", action="store_true", help="one JSON object a document")
+    listing.set_defaults(run=_list)
+
+    show = commands.add_parser("show", help="the stored text of a document, to the character")
+    show.add_argument("id", metavar="ID", help="a document id, or its first 8 or more characters")
+    show.set_defaults(run=_show)
+
+    remove = commands.add_parser("remove", help="remove a document from corpus and index")
+    remove.add_argument("id", metavar="ID", help="a document id, or its first 8 or more characters")
+    remove.set_defaults(run=_remove)
+
+    refresh = commands.add_parser("refresh", help="fetch again what was added from URLs")
+    refresh.set_defaults(run=_refresh)
+
+    watch = commands.add_parser("watch", help="sync whenever the corpus folder changes, until Ctrl-C")
+    watch.set_defaults(run=_watch)
+    return parser
+
+
+def _stop_on_interrupt() -> threading.Event:
+    """The first Ctrl-C asks the work to end cleanly, the second ends it at once."""
+    stop = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        print("\nStopping; what is finished is kept. Press Ctrl-C again to stop at once.", file=sys.stderr)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    return stop
+
+
+def _add(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    from ingest.add import add_sources
+
+    with TerminalProgress() as progress:
+        report = add_sources(
+            settings,
+            options.sources,
+            progress=_sources(progress, "Reading"),
+            stop=stop.is_set,
+            limit=options.limit,
+            since=options.since,
+        )
+    return _sync_added(settings, report, stop)
+
+
+def _refresh(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    from ingest.add import refresh_sources
+
+    with TerminalProgress() as progress:
+        report = refresh_sources(settings, progress=_sources(progress, "Fetching"), stop=stop.is_set)
+    return _sync_added(settings, report, stop)
+
+
+def _sources(progress: TerminalProgress, step: str) -> Callable[[int, int, str], None]:
+    return lambda done, known, _: progress(Progress(step, done, known, "sources"))
+
+
+def _sync_added(settings: Settings, report: "AddReport", stop: threading.Event) -> int:
+    """Say what came of the sources, then index what is new; files that failed make the status 2."""
+    told = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged}
+    print(", ".join(f"{len(sources)} {name}" for name, sources in told.items()) + ".")
+    for failed in report.failed:
+        print(f"{failed.source}: {failed.reason}", file=sys.stderr)
+    if report.stopped:
+        return INTERRUPTED
+    status = _sync_once(settings, stop)
+    return status or (2 if report.failed else 0)
+
+
+def _sync(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    return _sync_once(settings, stop, options.rebuild)
+
+
+def _sync_once(settings: Settings, stop: threading.Event, rebuild: bool = False) -> int:
+    from ingest.sync import sync
+
+    with TerminalProgress() as progress:
+        report = sync(settings, progress, stop.is_set, rebuild)
+    print(_summary(report))
+    for failed in report.failed:
+        print(failed.reason, file=sys.stderr)
+    if report.stopped:
+        return INTERRUPTED
+    return 2 if report.failed else 0
+
+
+def _summary(report: "SyncReport") -> str:
+    parts = [f"{report.documents:,} documents, {report.passages:,} passages"]
+    if report.added or report.removed:
+        parts.append(f"{report.added:,} added, {report.removed:,} removed")
+    if report.embedded:
+        rate = report.embedded / max(report.seconds, 0.001)
+        parts.append(f"{report.embedded:,} passages embedded ({rate:,.0f}/s)")
+    if report.rebuilt:
+        parts.append(f"rebuilt: {report.rebuilt}")
+    if report.stopped:
+        parts.append("stopped; run `python -m ingest sync` to go on")
+    return f"Index: {'; '.join(parts)}; {report.seconds:.1f} s."
+
+
+def _list(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    rows = Catalog.open(settings.index_dir).documents()
+    if options.json:
+        for row in rows:
+            print(json.dumps(_as_json(row), ensure_ascii=False))
+        return 0
+    for row in rows:
+        told = [row.metadata.author, row.metadata.published, f"{row.passages} passages", *row.paths]
+        print(f"{row.document_id[:12]}  {row.metadata.title}  ({', '.join(part for part in told if part)})")
+    if not rows:
+        print("No documents yet: `python -m ingest add SOURCE` adds some.")
+    return 0
+
+
+def _as_json(row: DocumentRow) -> dict[str, object]:
+    return {
+        "document_id": row.document_id,
+        "title": row.metadata.title,
+        "author": row.metadata.author,
+        "published": row.metadata.published,
+        "url": row.metadata.url,
+        "origin": row.origins[0] if row.origins else None,
+        "origins": list(row.origins),
+        "path": row.paths[0] if row.paths else None,
+        "paths": list(row.paths),
+        "characters": row.characters,
+        "passages": row.passages,
+    }
+
+
+def _show(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    text = Catalog.open(settings.index_dir).document(options.id).text
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))  # no line end added or changed: it is the text
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _remove(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    from ingest.sync import remove
+
+    remove(settings, options.id)
+    return _sync_once(settings, stop)
+
+
+def _watch(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
+    from watchfiles import watch
+
+    status = _sync_once(settings, stop)
+    print(f"Watching {settings.corpus_dir}; Ctrl-C ends it.", flush=True)
+    for changes in watch(settings.corpus_dir, stop_event=stop, raise_interrupt=False, debounce=800):
+        if any(path.lower().endswith(".md") for _, path in changes):
+            try:
+                status = _sync_once(settings, stop)
+            except UserError as error:  # such as another writer at work: the next change tries again
+                print(error, file=sys.stderr)
+    return INTERRUPTED if stop.is_set() else status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,407 @@
+"""The only SQLite: documents, passages, vectors and the lexical index; the commit point of the store.
+
+This file holds the schema and everything that reads; `CatalogWriter` changes it. A reader sees the
+state of one commit, in every thread and process, while a writer works (SQLite's WAL). Knows nothing
+of Chroma, embedders or files of the corpus.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ingest import UserError
+from ingest.document import Document, Metadata, Passage
+from ingest.lexical import TITLE_WEIGHT, Collection, bm25, query_tokens
+
+FILE_NAME = "catalog.sqlite"
+SCHEMA_VERSION = 1
+MAX_QUERY_TOKENS = 64  # of a long query, the rarest tokens
+_CANDIDATES = 200  # passages that SQLite ranks first, for our own BM25 to score
+_CACHED_DOCUMENTS = 64
+_TIMEOUT = 30.0  # seconds to wait for SQLite's own short locks
+
+# A row of `documents` is a version: one text with one set of metadata, split by one splitter.
+# Rows with live = 0 are being prepared, and no reader sees them; `flip` makes them live.
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+  row INTEGER PRIMARY KEY AUTOINCREMENT, document_id TEXT NOT NULL, live INTEGER NOT NULL, made TEXT NOT NULL,
+  language TEXT NOT NULL, digest INTEGER NOT NULL, characters INTEGER NOT NULL,
+  passages INTEGER NOT NULL, metadata TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX documents_id ON documents (document_id, live);
+CREATE TABLE files (
+  path TEXT NOT NULL, live INTEGER NOT NULL, document_id TEXT NOT NULL, size INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL, read_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, metadata TEXT NOT NULL,
+  PRIMARY KEY (path, live)) WITHOUT ROWID;
+CREATE TABLE passages (
+  row INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents (row),
+  words INTEGER NOT NULL, ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+  passage_id TEXT NOT NULL, key TEXT NOT NULL, sentences TEXT NOT NULL, heading TEXT NOT NULL,
+  title TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX passages_id ON passages (passage_id);
+CREATE INDEX passages_document ON passages (document, ordinal);
+CREATE INDEX passages_key ON passages (key);
+CREATE TABLE vectors (
+  space INTEGER NOT NULL, key TEXT NOT NULL, digest INTEGER NOT NULL, vector BLOB NOT NULL,
+  PRIMARY KEY (space, key));
+CREATE VIRTUAL TABLE lexical USING fts5 (
+  title, body, content='passages', content_rowid='row', tokenize="ascii tokenchars '.'");
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab (lexical, 'row');
+"""
+
+_LEXICAL = """
+SELECT passage_id, title, body FROM passages WHERE row IN (
+  SELECT rowid FROM lexical WHERE lexical MATCH :match
+  ORDER BY bm25(lexical, :weight, 1.0) LIMIT :limit)"""
+_LEXICAL_CHOSEN = """
+SELECT passage_id, title, body FROM passages WHERE row IN (
+  SELECT rowid FROM lexical WHERE lexical MATCH :match AND rowid IN (
+    SELECT p.row FROM passages p JOIN documents d ON d.row = p.document
+    WHERE d.document_id IN (SELECT value FROM json_each(:chosen)))
+  ORDER BY bm25(lexical, :weight, 1.0) LIMIT :limit)"""
+
+
+class DamagedError(UserError):
+    """The catalog cannot be read as what it should be; the next sync rebuilds it from the corpus."""
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """One stored document, for lists. `paths` are relative to the corpus folder, sorted."""
+
+    document_id: str
+    metadata: Metadata
+    paths: tuple[str, ...]
+    origins: tuple[str, ...]
+    characters: int
+    passages: int
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into `UserError`s that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error).lower()
+        if "full" in text:
+            raise UserError(f"The disk of {path.parent} is full: free space, then run it again.") from error
+        if "readonly" in text or "unable to open" in text or "read-only" in text:
+            raise UserError(
+                f"Cannot open {path} for this ({error}): make {path.parent} readable and writable, "
+                "or set INDEX_DIR to another folder."
+            ) from error
+        if "locked" in text or "busy" in text:
+            raise UserError(f"{path} is in use by another process: try again.") from error
+        if "disk i/o" in text:
+            raise UserError(f"The disk failed at {path} ({error}): check its space and health.") from error
+        raise DamagedError(
+            f"The index file {path} is damaged ({error}): run `python -m ingest sync`, which rebuilds it."
+        ) from error
+
+
+class Catalog:
+    """The catalog, open for reading; safe to use from several threads."""
+
+    def __init__(self, path: Path, uri: str) -> None:
+        self.path = path
+        self._uri = uri
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        self._documents: dict[int, Document] = {}
+        self._statistics: tuple[int, int, float, tuple[str, ...]] | None = None
+
+    @classmethod
+    def open(cls, index_dir: Path) -> "Catalog":
+        """Open an index for reading.
+
+        Raises `UserError` when there is none, or it cannot be read, or another version made it.
+        """
+        path = index_dir / FILE_NAME
+        if not path.exists():
+            raise UserError(f"There is no index in {index_dir} yet: run `python -m ingest sync`.")
+        for mode in ("mode=ro", "immutable=1"):  # the latter for a folder that forbids SQLite's own files
+            catalog = cls(path, f"{path.absolute().as_uri()}?{mode}")
+            try:
+                with faults(path):
+                    catalog._check_version()
+                return catalog
+            except DamagedError:
+                catalog.close()
+                raise
+            except UserError:
+                catalog.close()
+                if mode == "immutable=1":
+                    raise
+        raise AssertionError
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        with self._lock:
+            for connection in self._connections:
+                with suppress(sqlite3.Error):
+                    connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def generation(self) -> int:
+        """A number that grows with every commit."""
+        return int(self.meta("generation") or 0)
+
+    def fingerprint(self) -> str | None:
+        """What embedder made the vectors."""
+        return self.meta("fingerprint")
+
+    def meta(self, key: str) -> str | None:
+        """One of the catalog's own facts: generation, fingerprint, dimension, space, build, made."""
+        with self.read() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def documents(self) -> list[DocumentRow]:
+        """Every document, sorted by title."""
+        with self.read() as connection:
+            files: dict[str, list[tuple[str, str | None]]] = {}
+            query = "SELECT document_id, path, metadata FROM files WHERE live = 1 ORDER BY path"
+            for document_id, path, metadata in connection.execute(query):
+                files.setdefault(document_id, []).append((path, json.loads(metadata).get("origin")))
+            rows = connection.execute(
+                "SELECT document_id, metadata, characters, passages FROM documents WHERE live = 1"
+            ).fetchall()
+        found = []
+        for document_id, metadata, characters, passages in rows:
+            paths = tuple(path for path, _ in files.get(document_id, []))
+            origins = tuple(dict.fromkeys(origin for _, origin in files.get(document_id, []) if origin))
+            found.append(
+                DocumentRow(document_id, stored_metadata(metadata), paths, origins, characters, passages)
+            )
+        return sorted(found, key=lambda row: (row.metadata.title.casefold(), row.document_id))
+
+    def document(self, document_id: str) -> Document:
+        """The document of this id, or of a unique start of it of at least 8 characters."""
+        exact = len(document_id) == 64
+        if not exact and (len(document_id) < 8 or not document_id.isalnum()):
+            raise UserError(f"{document_id!r} is no document id: `python -m ingest list` shows them.")
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT row FROM documents WHERE live = 1 AND document_id >= ? AND document_id < ? LIMIT 2",
+                (document_id, document_id + "g"),  # ids are hexadecimal: "g" comes after them all
+            ).fetchall()
+            if not rows:
+                raise UserError(f"No document {document_id}: `python -m ingest list` shows them.")
+            if len(rows) > 1:
+                raise UserError(f"Several documents begin with {document_id}: give more of the id.")
+            return self._document(connection, rows[0][0])
+
+    def passages(self, ids: Sequence[str]) -> dict[str, tuple[Passage, Metadata]]:
+        """The passages of these ids that the index holds now; others are left out."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT p.passage_id, p.document, p.start, p.end, p.sentences, p.heading FROM passages p "
+                "JOIN documents d ON d.row = p.document AND d.live = 1 "
+                "WHERE p.passage_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+            found = {}
+            for passage_id, row, start, end, sentences, heading in rows:
+                document = self._document(connection, row)
+                spans = tuple((int(a), int(b)) for a, b in json.loads(sentences))
+                found[passage_id] = (Passage(document.span(start, end), spans, heading), document.metadata)
+        return found
+
+    def passage_ids(self, document_ids: Sequence[str] | None = None) -> list[str]:
+        """The ids of all passages, or of those of these documents, in the order of the text."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT p.passage_id FROM documents d JOIN passages p ON p.document = d.row "
+                "WHERE d.live = 1 AND (?1 IS NULL OR d.document_id IN (SELECT value FROM json_each(?1))) "
+                "ORDER BY d.row, p.ordinal",
+                (None if document_ids is None else json.dumps(list(document_ids)),),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def held(self, ids: Sequence[str]) -> set[str]:
+        """Those of these passage ids that the index holds now."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT p.passage_id FROM passages p JOIN documents d ON d.row = p.document AND d.live = 1 "
+                "WHERE p.passage_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The vectors (float32, unit length) of these passages; unknown ids are left out."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT p.passage_id, v.vector FROM passages p "
+                "JOIN documents d ON d.row = p.document AND d.live = 1 "
+                "JOIN vectors v ON v.key = p.key "
+                "AND v.space = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'space') "
+                "WHERE p.passage_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+        return {passage_id: np.frombuffer(vector, np.float32) for passage_id, vector in rows}
+
+    def lexical(
+        self, query: str, k: int, document_ids: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The `k` passages of the highest BM25 score (> 0), best first, as (passage id, score).
+
+        SQLite finds and ranks the candidates; the scores are our own BM25, since SQLite's counts a
+        word that is in more than half of the passages as nothing, which ruins small corpora.
+        """
+        with self.read() as connection:
+            tokens, collection = self._query(connection, query)
+            if not tokens or k < 1:
+                return []
+            rows = connection.execute(
+                _LEXICAL if document_ids is None else _LEXICAL_CHOSEN,
+                {
+                    "match": " OR ".join(f'"{token}"' for token in tokens),
+                    "chosen": json.dumps(list(document_ids or ())),
+                    "weight": TITLE_WEIGHT,
+                    "limit": max(_CANDIDATES, 4 * k),
+                },
+            ).fetchall()
+        return _scored(rows, tokens, collection)[:k]
+
+    def lexical_scores(self, query: str, passage_ids: Sequence[str]) -> dict[str, float]:
+        """The BM25 score (>= 0) of each of these passages for the query."""
+        with self.read() as connection:
+            tokens, collection = self._query(connection, query)
+            rows = connection.execute(
+                "SELECT p.passage_id, p.title, p.body FROM passages p "
+                "JOIN documents d ON d.row = p.document AND d.live = 1 "
+                "WHERE p.passage_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(passage_ids)),),
+            ).fetchall()
+        return dict(_scored(rows, tokens, collection))
+
+    def query_tokens(self, query: str) -> list[str]:
+        """The tokens that `lexical` searches for, in the languages of the index."""
+        with self.read() as connection:
+            return query_tokens(query, self._counts(connection)[3])
+
+    def collection(self, tokens: Sequence[str]) -> Collection:
+        """BM25's facts of the index for these tokens: passages, mean length, frequencies, idf."""
+        with self.read() as connection:
+            return self._collection(connection, tokens)
+
+    def document_frequency(self, tokens: Sequence[str]) -> dict[str, int]:
+        """In how many passages each of these tokens (see `query_tokens`) occurs."""
+        return dict(self.collection(tokens).document_frequency)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, inside one snapshot; SQLite's errors become `UserError`s."""
+        with faults(self.path):
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                with suppress(sqlite3.Error):
+                    connection.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            # Only its own thread uses it; `close` may come from another.
+            connection = sqlite3.connect(
+                self._uri, uri=True, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _check_version(self) -> None:
+        version = self._connection().execute("PRAGMA user_version").fetchone()[0]
+        if version == SCHEMA_VERSION:
+            self._connection().execute("SELECT count(*) FROM meta").fetchone()
+            return
+        raise DamagedError(
+            f"{self.path} was made by another version of this program: run `python -m ingest sync`, "
+            "which rebuilds it."
+        )
+
+    def _document(self, connection: sqlite3.Connection, row: int) -> Document:
+        """The document of a version row. A row never changes its text, so it can be cached."""
+        document = self._documents.get(row)
+        if document is not None:
+            return document
+        text, metadata, document_id = connection.execute(
+            "SELECT text, metadata, document_id FROM documents WHERE row = ?", (row,)
+        ).fetchone()
+        document = Document(text, stored_metadata(metadata))
+        if document.document_id != document_id:
+            raise DamagedError(
+                f"The stored text of document {document_id[:12]} is damaged: run `python -m ingest sync`."
+            )
+        with self._lock:
+            if len(self._documents) >= _CACHED_DOCUMENTS:
+                self._documents.clear()
+            self._documents[row] = document
+        return document
+
+    def _counts(self, connection: sqlite3.Connection) -> tuple[int, int, float, tuple[str, ...]]:
+        """(generation, passages, mean length in tokens, languages), counted once a generation."""
+        row = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        generation = int(row[0]) if row else 0
+        if self._statistics and self._statistics[0] == generation:
+            return self._statistics
+        passages, words = connection.execute(
+            "SELECT count(*), coalesce(sum(p.words), 0) FROM passages p "
+            "JOIN documents d ON d.row = p.document AND d.live = 1"
+        ).fetchone()
+        languages = connection.execute(
+            "SELECT language FROM documents WHERE live = 1 GROUP BY language ORDER BY count(*) DESC LIMIT 5"
+        ).fetchall()
+        counts = (generation, passages, words / max(1, passages), tuple(row[0] for row in languages))
+        self._statistics = counts
+        return counts
+
+    def _collection(self, connection: sqlite3.Connection, tokens: Sequence[str]) -> Collection:
+        _, passages, mean, _ = self._counts(connection)
+        rows = connection.execute(
+            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(tokens)),),
+        )
+        return Collection(passages, mean, dict(rows.fetchall()))
+
+    def _query(self, connection: sqlite3.Connection, query: str) -> tuple[list[str], Collection]:
+        tokens = query_tokens(query, self._counts(connection)[3])
+        collection = self._collection(connection, tokens)
+        known = [token for token in tokens if collection.document_frequency.get(token)]
+        rarest = sorted(known, key=lambda token: collection.document_frequency[token])
+        return rarest[:MAX_QUERY_TOKENS], collection
+
+
+def _scored(
+    rows: Sequence[tuple[str, str, str]], tokens: Sequence[str], collection: Collection
+) -> list[tuple[str, float]]:
+    scores = [(row[0], bm25(tokens, row[1].split(), row[2].split(), collection)) for row in rows]
+    return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
+
+
+def metadata_json(metadata: Metadata) -> str:
+    """Metadata as it is stored: equal metadata give equal text."""
+    told = {key: value for key, value in asdict(metadata).items() if value not in (None, ())}
+    return json.dumps(told, ensure_ascii=False, sort_keys=True)
+
+
+def stored_metadata(stored: str) -> Metadata:
+    """What `metadata_json` stored."""
+    told = json.loads(stored)
+    return Metadata(**{**told, "pages": tuple(told.get("pages", ()))})

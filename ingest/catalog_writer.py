@@ -1,0 +1,385 @@
+"""Changes the catalog: prepares versions of documents unseen, then makes them live in one transaction.
+
+Only the holder of the writer's lock uses it.
+"""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ingest.catalog import (
+    FILE_NAME,
+    SCHEMA,
+    SCHEMA_VERSION,
+    Catalog,
+    DamagedError,
+    faults,
+    metadata_json,
+    stored_metadata,
+)
+from ingest.document import Document, Metadata, Passage
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A corpus file as it was when it was read; `path` is relative to the corpus folder."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    read_ns: int
+    sha256: str
+    document_id: str
+    metadata: Metadata
+
+
+@dataclass(frozen=True)
+class PassageRow:
+    """A passage as it is stored: `key` names the text that is embedded, `title` and `body` are tokens."""
+
+    passage: Passage
+    key: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A version that the corpus asks for and the catalog does not have."""
+
+    document_id: str
+    metadata: Metadata
+
+
+# Files as they will be after the commit: the prepared ones hide the live ones of the same path.
+_FINAL_FILES = """
+SELECT path, document_id, metadata FROM files f WHERE live = 0 OR (live = 1
+  AND NOT EXISTS (SELECT 1 FROM files s WHERE s.path = f.path AND s.live = 0)
+  AND path NOT IN (SELECT path FROM temp.removed))"""
+# Of several files with one text, the first path's metadata are the document's.
+_WINNERS = f"SELECT document_id, metadata, min(path) FROM ({_FINAL_FILES}) GROUP BY document_id"  # noqa: S608
+_TEMP = """
+CREATE TEMP TABLE removed (path TEXT PRIMARY KEY);
+CREATE TEMP TABLE keep (row INTEGER PRIMARY KEY);
+"""
+
+
+class CatalogWriter(Catalog):
+    """The catalog, open for writing. One thread uses it; `Catalog`'s readers work beside it."""
+
+    @classmethod
+    def open(cls, index_dir: Path) -> "CatalogWriter":
+        """Open or create the catalog and drop what an interrupted run had prepared.
+
+        Raises `DamagedError` when the file is not a whole catalog of this version.
+        """
+        path = index_dir / FILE_NAME
+        writer = cls(path, f"{path.absolute().as_uri()}?mode=rwc")
+        try:
+            with faults(path):
+                writer._prepare()
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
+    def _prepare(self) -> None:
+        connection = self._connection()
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # a removed document leaves no trace in the file
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+        self._check_version()
+        connection.executescript(_TEMP)
+        with self.write():
+            self._drop("SELECT row FROM documents WHERE live = 0")
+            connection.execute("DELETE FROM files WHERE live = 0")
+
+    def close(self) -> None:
+        """Fold the log into the file and close."""
+        with suppress(sqlite3.Error):
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        super().close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, on disk, or nothing."""
+        with faults(self.path):
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def set_meta(self, facts: Mapping[str, object]) -> None:
+        """Store facts of the catalog's own."""
+        with self.write() as connection:
+            _set_meta(connection, facts)
+
+    def files(self) -> dict[str, FileState]:
+        """The live corpus files by path; their metadata are not read."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT path, size, mtime_ns, read_ns, sha256, document_id FROM files WHERE live = 1"
+            ).fetchall()
+        return {row[0]: FileState(*row[:6], Metadata("")) for row in rows}
+
+    def touch(self, file: FileState) -> None:
+        """The file has a new time but the same bytes."""
+        with self.write() as connection:
+            connection.execute(
+                "UPDATE files SET size = ?, mtime_ns = ?, read_ns = ? WHERE path = ? AND live = 1",
+                (file.size, file.mtime_ns, file.read_ns, file.path),
+            )
+
+    def has_version(self, document_id: str, metadata: Metadata, made: str) -> bool:
+        """Whether this version is live or prepared."""
+        with self.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM documents WHERE document_id = ? AND metadata = ? AND made = ?",
+                (document_id, metadata_json(metadata), made),
+            ).fetchone()
+        return row is not None
+
+    def missing_vectors(self, space: int, keys: Iterable[str]) -> list[str]:
+        """Those of `keys` without a vector in this space."""
+        wanted = list(dict.fromkeys(keys))
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT key FROM vectors WHERE space = ? AND key IN (SELECT value FROM json_each(?))",
+                (space, json.dumps(wanted)),
+            ).fetchall()
+        known = {row[0] for row in rows}
+        return [key for key in wanted if key not in known]
+
+    def add_vectors(self, space: int, keys: Sequence[str], vectors: np.ndarray) -> None:
+        """Keep vectors at once, though nothing live uses them yet: a killed run need not embed again."""
+        rows = [(space, key, *_packed(vector)) for key, vector in zip(keys, vectors, strict=True)]
+        with self.write() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors (space, key, digest, vector) VALUES (?, ?, ?, ?)", rows
+            )
+
+    def prepare_files(self, files: Sequence[FileState]) -> None:
+        """Store files for the next `flip`."""
+        with self.write() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO files (path, live, size, mtime_ns, read_ns, sha256, document_id, "
+                "metadata) VALUES (?, 0, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        f.path,
+                        f.size,
+                        f.mtime_ns,
+                        f.read_ns,
+                        f.sha256,
+                        f.document_id,
+                        metadata_json(f.metadata),
+                    )
+                    for f in files
+                ],
+            )
+
+    def prepare_document(
+        self, document: Document, language: str, made: str, passages: Sequence[PassageRow]
+    ) -> None:
+        """Store a version with its passages for the next `flip`."""
+        metadata = metadata_json(document.metadata)
+        rows = [_passage_values(ordinal, passage) for ordinal, passage in enumerate(passages)]
+        with self.write() as connection:
+            row = connection.execute(
+                "INSERT INTO documents (document_id, live, made, language, digest, characters, passages, "
+                "metadata, text) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    document.document_id,
+                    made,
+                    language,
+                    _digest(made, language, metadata, rows),
+                    len(document.text),
+                    len(rows),
+                    metadata,
+                    document.text,
+                ),
+            ).lastrowid
+            connection.executemany(
+                f"INSERT INTO passages (document, {_PASSAGE_COLUMNS}) "  # noqa: S608
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(row, *values) for values in rows],
+            )
+
+    def wanted(self, removed: Iterable[str], made: str) -> list[Wanted]:
+        """Fix which files are gone, and tell which versions are still to be prepared before `flip`."""
+        with self.write() as connection:
+            connection.execute("DELETE FROM temp.removed")
+            connection.executemany("INSERT INTO temp.removed VALUES (?)", [(path,) for path in removed])
+            connection.execute("DELETE FROM temp.keep")
+            connection.execute(
+                "INSERT INTO temp.keep SELECT max(d.row) FROM "  # noqa: S608
+                f"({_WINNERS}) w JOIN documents d ON d.document_id = w.document_id "
+                "AND d.metadata = w.metadata AND d.made = ? GROUP BY d.document_id",
+                (made,),
+            )
+            rows = connection.execute(
+                f"SELECT w.document_id, w.metadata FROM ({_WINNERS}) w WHERE w.document_id NOT IN "  # noqa: S608
+                "(SELECT document_id FROM documents WHERE row IN (SELECT row FROM temp.keep))"
+            ).fetchall()
+        return [Wanted(document_id, stored_metadata(metadata)) for document_id, metadata in rows]
+
+    def text(self, document_id: str) -> str:
+        """The text of any version of a document, live or prepared."""
+        with self.read() as connection:
+            row = connection.execute(
+                "SELECT text FROM documents WHERE document_id = ?", (document_id,)
+            ).fetchone()
+        if Document(row[0], Metadata("")).document_id != document_id:
+            raise DamagedError(f"The stored text of document {document_id[:12]} is damaged.")
+        return str(row[0])
+
+    def vector_ids(self, which: str) -> dict[str, str]:
+        """{vector id: key} of the passages that are live now ("live"), or after `flip` ("wanted").
+
+        A vector id names document, passage and embedded text, so an id never changes its vector.
+        """
+        rows_of = {"live": "live = 1", "wanted": "row IN (SELECT row FROM temp.keep)"}[which]
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT d.document_id, p.passage_id, p.key FROM passages p JOIN "  # noqa: S608
+                f"(SELECT row, document_id FROM documents WHERE {rows_of}) d ON d.row = p.document"
+            )
+            return {f"{document[:16]}-{passage}-{key[:16]}": key for document, passage, key in rows}
+
+    def vectors_of(self, space: int, keys: Sequence[str]) -> np.ndarray:
+        """The vectors of these keys, in their order. Raises `DamagedError` when one is not intact."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT key, digest, vector FROM vectors WHERE space = ? "
+                "AND key IN (SELECT value FROM json_each(?))",
+                (space, json.dumps(list(keys))),
+            ).fetchall()
+        found = {key: vector for key, digest, vector in rows if zlib.crc32(vector) == digest}
+        if len(found) < len(set(keys)):
+            raise DamagedError("Vectors of the index are damaged: run `python -m ingest sync`.")
+        return np.stack([np.frombuffer(found[key], np.float32) for key in keys])
+
+    def unembedded(self, space: int) -> Iterator[Document]:
+        """Each wanted version that has passages without a vector in `space`."""
+        last: int | None = -1
+        while True:
+            with self.read() as connection:
+                last = connection.execute(
+                    "SELECT min(p.document) FROM passages p WHERE p.document > ? "
+                    "AND p.document IN (SELECT row FROM temp.keep) AND NOT EXISTS "
+                    "(SELECT 1 FROM vectors v WHERE v.space = ? AND v.key = p.key)",
+                    (last, space),
+                ).fetchone()[0]
+                if last is None:
+                    return
+                document = self._document(connection, last)
+            yield document
+
+    def prepared(self) -> bool:
+        """Whether `flip` would change any file or document."""
+        with self.read() as connection:
+            changes = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM files WHERE live = 0) OR EXISTS (SELECT 1 FROM temp.removed) "
+                "OR EXISTS (SELECT 1 FROM documents WHERE live = 0 OR row NOT IN (SELECT row FROM temp.keep))"
+            ).fetchone()
+        return bool(changes[0])
+
+    def flip(self, facts: Mapping[str, object]) -> None:
+        """The commit: what was prepared becomes live, what it replaces is gone, in one transaction."""
+        with self.write() as connection:
+            connection.execute(
+                "DELETE FROM files WHERE live = 1 AND (path IN (SELECT path FROM temp.removed) "
+                "OR path IN (SELECT path FROM files WHERE live = 0))"
+            )
+            connection.execute("UPDATE files SET live = 1 WHERE live = 0")
+            self._drop("SELECT row FROM documents WHERE row NOT IN (SELECT row FROM temp.keep)")
+            connection.execute(
+                "INSERT INTO lexical (rowid, title, body) SELECT row, title, body FROM passages "
+                "WHERE document IN (SELECT row FROM documents WHERE live = 0)"
+            )
+            connection.execute("UPDATE documents SET live = 1 WHERE live = 0")
+            generation = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+            _set_meta(connection, {**facts, "generation": int(generation[0]) + 1 if generation else 1})
+
+    def forget_vectors(self, space: int) -> None:
+        """Drop the vectors that no passage uses, and those of other spaces."""
+        with self.write() as connection:
+            connection.execute(
+                "DELETE FROM vectors WHERE space <> ? OR key NOT IN (SELECT key FROM passages)", (space,)
+            )
+
+    def verify(self) -> None:
+        """Read everything and hold it against its digests; raises `DamagedError` at the first fault."""
+        with self.read() as connection:
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise DamagedError(f"{self.path} is damaged: {verdict}")
+            connection.execute("INSERT INTO lexical (lexical, rank) VALUES ('integrity-check', 1)")
+            for row, *stored in connection.execute(
+                "SELECT row, document_id, made, language, metadata, digest, text FROM documents WHERE live = 1"
+            ):
+                self._verify_document(connection, row, stored)
+            for key, digest, vector in connection.execute("SELECT key, digest, vector FROM vectors"):
+                if zlib.crc32(vector) != digest:
+                    raise DamagedError(f"The vector {key} is damaged.")
+
+    def _verify_document(self, connection: sqlite3.Connection, row: int, stored: Sequence[object]) -> None:
+        document_id, made, language, metadata, digest, text = stored
+        rows = connection.execute(
+            f"SELECT {_PASSAGE_COLUMNS} FROM passages WHERE document = ? ORDER BY ordinal",  # noqa: S608
+            (row,),
+        ).fetchall()
+        whole = Document(str(text), Metadata("")).document_id == document_id
+        if not whole or _digest(str(made), str(language), str(metadata), rows) != digest:
+            raise DamagedError(f"What is stored of document {document_id} is damaged.")
+
+    def _drop(self, rows: str) -> None:
+        """Delete versions with their passages; `rows` is one of this file's queries."""
+        connection = self._connection()
+        connection.execute(
+            "INSERT INTO lexical (lexical, rowid, title, body) SELECT 'delete', p.row, p.title, p.body "  # noqa: S608
+            f"FROM passages p JOIN documents d ON d.row = p.document AND d.live = 1 WHERE d.row IN ({rows})"
+        )
+        connection.execute(f"DELETE FROM passages WHERE document IN ({rows})")  # noqa: S608
+        connection.execute(f"DELETE FROM documents WHERE row IN ({rows})")  # noqa: S608
+
+
+_PASSAGE_COLUMNS = "words, ordinal, start, end, passage_id, key, sentences, heading, title, body"
+
+
+def _passage_values(ordinal: int, row: PassageRow) -> tuple[object, ...]:
+    span = row.passage.span
+    words = row.title.count(" ") + row.body.count(" ") + 2
+    sentences = json.dumps(row.passage.sentences, separators=(",", ":"))
+    named = (row.passage.passage_id, row.key, sentences, row.passage.heading, row.title, row.body)
+    return (words, ordinal, span.start, span.end, *named)
+
+
+def _digest(made: str, language: str, metadata: str, rows: Sequence[Sequence[object]]) -> int:
+    whole = json.dumps([made, language, metadata, [list(row) for row in rows]])
+    return zlib.crc32(whole.encode())
+
+
+def _packed(vector: np.ndarray) -> tuple[int, bytes]:
+    data = np.ascontiguousarray(vector, np.float32).tobytes()
+    return zlib.crc32(data), data
+
+
+def _set_meta(connection: sqlite3.Connection, facts: Mapping[str, object]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+        [(key, str(value)) for key, value in facts.items()],
+    )

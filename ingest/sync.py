@@ -1,0 +1,340 @@
+"""Make the index equal to the corpus, doing only the work that changed.
+
+In this order, so that a kill at any moment loses nothing and shows nothing half: prepare versions
+and vectors in the catalog, unseen (`prepare`); build Chroma's folder for the state to come, unknown
+to readers (`builds`); make both visible in one transaction of the catalog (`CatalogWriter.flip`).
+Whatever an interrupted run left behind is unseen, and the next run drops or finishes it.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ingest import UserError, builds
+from ingest.catalog import FILE_NAME, Catalog, DamagedError
+from ingest.catalog_writer import CatalogWriter
+from ingest.corpus import corpus_files
+from ingest.embed import PROBE, Embedder, LocalEmbedder, open_embedder
+from ingest.index import IndexFailedError, VectorIndex
+from ingest.lock import writer_lock
+from ingest.prepare import Failed, Preparer, relative
+from ingest.progress import Progress, Report, Stop, StoppedError
+from ingest.settings import Settings
+from ingest.store import CHROMA, MADE
+
+_STATE = "catalog.state"  # size and time of the catalog as the last sync left it
+_COMMIT = 2000  # passages after which a long sync makes visible what it has, ...
+_GROWTH = 0.5  # ... or this share of the index, so that copying Chroma's folder stays cheap in sum
+_BATCH = 1000  # vectors in memory on their way from the catalog to Chroma
+_PROBE_SAME = 0.99  # cosine similarity above which an endpoint still serves the model that it did
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What a sync did: documents now in the index, those that came or went, files that failed."""
+
+    documents: int
+    passages: int
+    added: int
+    removed: int
+    embedded: int
+    failed: tuple[Failed, ...]
+    rebuilt: str = ""
+    stopped: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Vectors of one embedder; a rebuild fills another beside the one in use."""
+
+    number: int
+    fingerprint: str
+    dimension: int
+    probe: str
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {
+            "space": self.number,
+            "fingerprint": self.fingerprint,
+            "dimension": self.dimension,
+            "probe": self.probe,
+            "made": MADE,
+        }
+
+
+def sync(
+    settings: Settings,
+    progress: Report | None = None,
+    stop: Stop | None = None,
+    rebuild: bool = False,
+    embedder: Embedder | None = None,
+) -> SyncReport:
+    """Index what changed in the corpus since the last sync, and mend what is broken.
+
+    `rebuild` reads every file and makes every vector again, beside the index in use, and swaps at
+    the end; it is how to change the embedder. When `stop` turns true the work that is finished is
+    committed and the report says `stopped`. Raises `UserError` when the corpus folder is missing,
+    another process is writing, the embedder is not the index's, or the disk is full or read-only.
+    """
+    started = time.monotonic()
+    if not settings.corpus_dir.is_dir():
+        raise UserError(f"There is no corpus folder {settings.corpus_dir}: create it, or set CORPUS_DIR.")
+    with writer_lock(settings.index_dir):
+        try:
+            embedder = embedder or open_embedder(settings)
+            writer, why = _open(settings, progress)
+            try:
+                report = _Sync(settings, writer, embedder, progress, stop, rebuild).run()
+            finally:
+                writer.close()
+            _remember(settings.index_dir)
+        except OSError as error:
+            raise UserError(
+                f"Cannot write the index in {settings.index_dir} ({error.strerror or error}): "
+                "free disk space or make the folder writable, then run it again."
+            ) from error
+    seconds = time.monotonic() - started
+    return SyncReport(**{**vars(report), "rebuilt": why or report.rebuilt, "seconds": seconds})
+
+
+def remove(settings: Settings, document_id: str) -> None:
+    """Delete the corpus files of a document (an id, or a unique start of it); `sync` does the rest.
+
+    Raises `UserError` when there is no such document or a file cannot be removed.
+    """
+    catalog = Catalog.open(settings.index_dir)
+    try:
+        whole = catalog.document(document_id).document_id
+        rows = [row for row in catalog.documents() if row.document_id == whole]
+    finally:
+        catalog.close()
+    for name in rows[0].paths:
+        path = settings.corpus_dir / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot remove {path}: {error.strerror}.") from error
+
+
+class _Sync:
+    """One run, in the hands of the lock's holder."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        writer: CatalogWriter,
+        embedder: Embedder,
+        progress: Report | None,
+        stop: Stop | None,
+        rebuild: bool,
+    ) -> None:
+        self._settings, self._writer, self._embedder = settings, writer, embedder
+        self._progress, self._rebuild = progress, rebuild
+        self._space = self._choose_space()
+        self._preparer = Preparer(writer, embedder, self._space.number, MADE, progress, stop)
+        self._chroma = settings.index_dir / CHROMA
+        self._rebuilt = ""
+        self._added = self._removed = 0
+
+    def run(self) -> SyncReport:
+        files = corpus_files(self._settings.corpus_dir)
+        present = {relative(self._settings.corpus_dir, path) for path in files}
+        removed = [path for path in self._writer.files() if path not in present]
+        everything = self._rebuild or self._writer.meta("made") != MADE
+        changed = self._preparer.changed(self._settings.corpus_dir, files, everything)
+        stopped = False
+        try:
+            last = 0
+            for prepared in self._preparer.files(self._settings.corpus_dir, changed):
+                if prepared - last >= max(_COMMIT, _GROWTH * self._passages()) and not self._rebuild:
+                    self._commit([])
+                    last = prepared
+            self._commit(removed)
+        except StoppedError:
+            stopped = True
+            if not self._rebuild:
+                self._preparer.stopping()
+                self._commit([])
+        self._writer.forget_vectors(self._space.number) if not stopped else None
+        if not self._settings.chroma_url:
+            builds.sweep(self._chroma, self._writer.meta("build") or "")
+        return SyncReport(
+            documents=len(self._writer.documents()),
+            passages=self._passages(),
+            added=self._added,
+            removed=self._removed,
+            embedded=self._preparer.embedded,
+            failed=tuple(self._preparer.failed),
+            rebuilt=self._rebuilt,
+            stopped=stopped,
+        )
+
+    def _passages(self) -> int:
+        return len(self._writer.passage_ids())
+
+    def _choose_space(self) -> _Space:
+        """The vectors to work with: the index's own, or a new set on a rebuild or the first run."""
+        writer, embedder = self._writer, self._embedder
+        probe = _probe(embedder)
+        current = int(writer.meta("space") or 0)
+        if not current:
+            return _Space(1, embedder.fingerprint, embedder.dimension, probe)
+        same = writer.fingerprint() == embedder.fingerprint and _alike(writer.meta("probe") or "", probe)
+        if same and not self._rebuild:
+            return _Space(current, embedder.fingerprint, embedder.dimension, writer.meta("probe") or "")
+        if not self._rebuild:
+            raise UserError(
+                f"The index was made with the embedder {writer.fingerprint()}, but {embedder.fingerprint} is "
+                "set now, or serves another model than it did: run `python -m ingest sync --rebuild`, or set "
+                "EMBEDDING_MODEL and EMBEDDING_BASE_URL back."
+            )
+        return _Space(current + 1, embedder.fingerprint, embedder.dimension, probe)
+
+    def _commit(self, removed: list[str]) -> None:
+        """Make what is prepared visible, together with the build of Chroma that belongs to it."""
+        self._preparer.wanted(removed)
+        live, wanted = self._writer.vector_ids("live"), self._writer.vector_ids("wanted")
+        before = {row.document_id for row in self._writer.documents()}
+        if self._settings.chroma_url:
+            facts, obsolete = self._on_server(wanted)
+        else:
+            facts, obsolete = self._in_folder(live, wanted), None
+        changed = self._space.facts | facts
+        if not self._writer.prepared() and all(self._writer.meta(k) == str(v) for k, v in changed.items()):
+            return
+        self._writer.flip(changed)
+        if obsolete:
+            obsolete()
+        after = {row.document_id for row in self._writer.documents()}
+        self._added += len(after - before)
+        self._removed += len(before - after)
+
+    def _in_folder(self, live: dict[str, str], wanted: dict[str, str]) -> dict[str, object]:
+        """The build for `wanted`: the current one when it serves, else a changed copy, else a new one."""
+        name, sealed = self._writer.meta("build") or "", json.loads(self._writer.meta("seal") or "{}")
+        current = self._writer.meta("space") == str(self._space.number)
+        usable = bool(sealed) and current and builds.intact(self._chroma / name, sealed)
+        if usable and live.keys() == wanted.keys():
+            return {"build": name, "seal": json.dumps(sealed)}
+        if name and sealed and current and not usable:
+            self._rebuilt = "the vector index was damaged or missing"
+        if usable:
+            with suppress(IndexFailedError, builds.BrokenSealError):
+                return self._build(name, sealed, live, wanted)
+        return self._build("", {}, {}, wanted)
+
+    def _build(
+        self, base: str, sealed: builds.Seal, live: dict[str, str], wanted: dict[str, str]
+    ) -> dict[str, object]:
+        name = f"build-{secrets.token_hex(6)}"
+        folder = self._chroma / name
+        folder.mkdir(parents=True, mode=0o700)
+        builds.copy(self._chroma / base, sealed, folder)
+        index = VectorIndex.in_folder(folder, create=True)
+        try:
+            index.delete(list(live.keys() - wanted.keys()))
+            self._fill(index, wanted, [entry for entry in wanted if entry not in live])
+            if index.count() != len(wanted):
+                raise IndexFailedError(f"Chroma holds {index.count()} entries instead of {len(wanted)}.")
+        finally:
+            index.close()
+        return {"build": name, "seal": json.dumps(builds.seal(folder))}
+
+    def _on_server(self, wanted: dict[str, str]) -> tuple[dict[str, object], Callable[[], None]]:
+        identity = self._writer.meta("identity") or secrets.token_hex(6)
+        self._writer.set_meta({"identity": identity})
+        name = f"article-chat-{identity}-{self._space.number}"
+        index = VectorIndex.on_server(self._settings, name, create=True)
+        held = index.ids()
+        self._fill(index, wanted, [entry for entry in wanted if entry not in held])
+        return {"build": name, "seal": ""}, lambda: index.delete(list(held - wanted.keys()))
+
+    def _fill(self, index: VectorIndex, wanted: dict[str, str], new: list[str]) -> None:
+        """Add entries, and see that each is found by its own vector; try once more what is not."""
+        for start in range(0, len(new), _BATCH):
+            if self._progress:
+                self._progress(Progress("Indexing", start, len(new), "passages"))
+            part = new[start : start + _BATCH]
+            index.add(part, self._vectors(wanted, part))
+        for start in range(0, len(new), _BATCH):
+            part = new[start : start + _BATCH]
+            lost = index.not_found(part, self._vectors(wanted, part))
+            if not lost:
+                continue
+            vectors = self._vectors(wanted, lost)
+            index.delete(lost)
+            index.add(lost, vectors)
+            if index.not_found(lost, vectors):
+                raise IndexFailedError(f"Chroma does not find {len(lost)} passages by their own vectors.")
+
+    def _vectors(self, wanted: dict[str, str], entries: Sequence[str]) -> np.ndarray:
+        return self._writer.vectors_of(self._space.number, [wanted[entry] for entry in entries])
+
+
+def _open(settings: Settings, progress: Report | None) -> tuple[CatalogWriter, str]:
+    """The catalog, checked if the last run did not end well; a damaged one is set aside."""
+    path = settings.index_dir / FILE_NAME
+    try:
+        writer = CatalogWriter.open(settings.index_dir)
+        try:
+            if writer.meta("space") and not _as_left(settings.index_dir):
+                if progress:
+                    progress(Progress("Checking the index", 0, 0, "passages"))
+                writer.verify()
+        except BaseException:
+            writer.close()
+            raise
+        return writer, ""
+    except DamagedError:
+        _set_aside(path)
+        return CatalogWriter.open(
+            settings.index_dir
+        ), "the catalog was damaged; it was made anew from the corpus"
+
+
+def _set_aside(path: Path) -> None:
+    """Keep a damaged catalog, once, for whoever wants to look; its log files belong to it."""
+    for ending in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + ending)
+        with suppress(FileNotFoundError):
+            source.replace(path.with_name(f"damaged-{path.name}{ending}"))
+
+
+def _facts(index_dir: Path) -> list[int]:
+    facts = (index_dir / FILE_NAME).stat()
+    log = index_dir / f"{FILE_NAME}-wal"
+    return [facts.st_size, facts.st_mtime_ns, log.stat().st_size if log.exists() else 0]
+
+
+def _remember(index_dir: Path) -> None:
+    (index_dir / _STATE).write_text(json.dumps(_facts(index_dir)))
+
+
+def _as_left(index_dir: Path) -> bool:
+    """Whether the catalog's file is as the last sync left it: no kill since, and no other hand."""
+    try:
+        return bool(json.loads((index_dir / _STATE).read_text()) == _facts(index_dir))
+    except (OSError, ValueError):
+        return False
+
+
+def _probe(embedder: Embedder) -> str:
+    """The vector of a fixed text, which tells two models behind one endpoint and name apart."""
+    if isinstance(embedder, LocalEmbedder):
+        return ""  # its fingerprint is the hash of the model itself
+    return json.dumps([round(float(x), 5) for x in embedder.embed([PROBE])[0]])
+
+
+def _alike(stored: str, now: str) -> bool:
+    if not stored or not now:
+        return stored == now
+    a, b = np.array(json.loads(stored)), np.array(json.loads(now))
+    return a.shape == b.shape and float(a @ b) > _PROBE_SAME
