@@ -5,12 +5,12 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ingest import UserError
 from ingest.catalog import Catalog, DocumentRow
-from ingest.progress import Progress, TerminalProgress
+from ingest.progress import TerminalProgress
 from ingest.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _add(settings: Settings, options: argparse.Namespace, stop: threading.Event)
         report = add_sources(
             settings,
             options.sources,
-            progress=_sources(progress, "Reading"),
+            progress=progress,
             stop=stop.is_set,
             limit=options.limit,
             since=options.since,
@@ -104,12 +104,8 @@ def _refresh(settings: Settings, options: argparse.Namespace, stop: threading.Ev
     from ingest.add import refresh_sources
 
     with TerminalProgress() as progress:
-        report = refresh_sources(settings, progress=_sources(progress, "Fetching"), stop=stop.is_set)
+        report = refresh_sources(settings, progress=progress, stop=stop.is_set)
     return _sync_added(settings, report, stop)
-
-
-def _sources(progress: TerminalProgress, step: str) -> Callable[[int, int, str], None]:
-    return lambda done, known, _: progress(Progress(step, done, known, "sources"))
 
 
 def _sync_added(settings: Settings, report: "AddReport", stop: threading.Event) -> int:

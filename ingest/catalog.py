@@ -1,6 +1,6 @@
 """The only SQLite: documents, passages, vectors and the lexical index; the commit point of the store.
 
-This file holds the schema and everything that reads; `CatalogWriter` changes it. A reader sees the
+This file holds everything that reads; `CatalogWriter` changes it. A reader sees the
 state of one commit, in every thread and process, while a writer works (SQLite's WAL). Knows nothing
 of Chroma, embedders or files of the corpus.
 """
@@ -10,50 +10,27 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ingest import UserError
+from ingest.catalog_schema import (
+    FILE_NAME,
+    SCHEMA_VERSION,
+    DamagedError,
+    faults,
+    stored_metadata,
+    verify,
+)
 from ingest.document import Document, Metadata, Passage
 from ingest.lexical import TITLE_WEIGHT, Collection, bm25, query_tokens
 
-FILE_NAME = "catalog.sqlite"
-SCHEMA_VERSION = 1
 MAX_QUERY_TOKENS = 64  # of a long query, the rarest tokens
 _CANDIDATES = 200  # passages that SQLite ranks first, for our own BM25 to score
 _CACHED_DOCUMENTS = 64
 _TIMEOUT = 30.0  # seconds to wait for SQLite's own short locks
-
-# A row of `documents` is a version: one text with one set of metadata, split by one splitter.
-# Rows with live = 0 are being prepared, and no reader sees them; `flip` makes them live.
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-  row INTEGER PRIMARY KEY AUTOINCREMENT, document_id TEXT NOT NULL, live INTEGER NOT NULL, made TEXT NOT NULL,
-  language TEXT NOT NULL, digest INTEGER NOT NULL, characters INTEGER NOT NULL,
-  passages INTEGER NOT NULL, metadata TEXT NOT NULL, text TEXT NOT NULL);
-CREATE INDEX documents_id ON documents (document_id, live);
-CREATE TABLE files (
-  path TEXT NOT NULL, live INTEGER NOT NULL, document_id TEXT NOT NULL, size INTEGER NOT NULL,
-  mtime_ns INTEGER NOT NULL, read_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, metadata TEXT NOT NULL,
-  PRIMARY KEY (path, live)) WITHOUT ROWID;
-CREATE TABLE passages (
-  row INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents (row),
-  words INTEGER NOT NULL, ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-  passage_id TEXT NOT NULL, key TEXT NOT NULL, sentences TEXT NOT NULL, heading TEXT NOT NULL,
-  title TEXT NOT NULL, body TEXT NOT NULL);
-CREATE INDEX passages_id ON passages (passage_id);
-CREATE INDEX passages_document ON passages (document, ordinal);
-CREATE INDEX passages_key ON passages (key);
-CREATE TABLE vectors (
-  space INTEGER NOT NULL, key TEXT NOT NULL, digest INTEGER NOT NULL, vector BLOB NOT NULL,
-  PRIMARY KEY (space, key));
-CREATE VIRTUAL TABLE lexical USING fts5 (
-  title, body, content='passages', content_rowid='row', tokenize="ascii tokenchars '.'");
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab (lexical, 'row');
-"""
 
 _LEXICAL = """
 SELECT passage_id, title, body FROM passages WHERE row IN (
@@ -67,10 +44,6 @@ SELECT passage_id, title, body FROM passages WHERE row IN (
   ORDER BY bm25(lexical, :weight, 1.0) LIMIT :limit)"""
 
 
-class DamagedError(UserError):
-    """The catalog cannot be read as what it should be; the next sync rebuilds it from the corpus."""
-
-
 @dataclass(frozen=True)
 class DocumentRow:
     """One stored document, for lists. `paths` are relative to the corpus folder, sorted."""
@@ -81,29 +54,6 @@ class DocumentRow:
     origins: tuple[str, ...]
     characters: int
     passages: int
-
-
-@contextmanager
-def faults(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into `UserError`s that say what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error).lower()
-        if "full" in text:
-            raise UserError(f"The disk of {path.parent} is full: free space, then run it again.") from error
-        if "readonly" in text or "unable to open" in text or "read-only" in text:
-            raise UserError(
-                f"Cannot open {path} for this ({error}): make {path.parent} readable and writable, "
-                "or set INDEX_DIR to another folder."
-            ) from error
-        if "locked" in text or "busy" in text:
-            raise UserError(f"{path} is in use by another process: try again.") from error
-        if "disk i/o" in text:
-            raise UserError(f"The disk failed at {path} ({error}): check its space and health.") from error
-        raise DamagedError(
-            f"The index file {path} is damaged ({error}): run `python -m ingest sync`, which rebuilds it."
-        ) from error
 
 
 class Catalog:
@@ -299,6 +249,11 @@ class Catalog:
         """In how many passages each of these tokens (see `query_tokens`) occurs."""
         return dict(self.collection(tokens).document_frequency)
 
+    def verify(self) -> None:
+        """Hold everything stored against its checksums; raises `DamagedError` at the first fault."""
+        with self.read() as connection:
+            verify(connection)
+
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, inside one snapshot; SQLite's errors become `UserError`s."""
@@ -393,15 +348,3 @@ def _scored(
 ) -> list[tuple[str, float]]:
     scores = [(row[0], bm25(tokens, row[1].split(), row[2].split(), collection)) for row in rows]
     return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
-
-
-def metadata_json(metadata: Metadata) -> str:
-    """Metadata as it is stored: equal metadata give equal text."""
-    told = {key: value for key, value in asdict(metadata).items() if value not in (None, ())}
-    return json.dumps(told, ensure_ascii=False, sort_keys=True)
-
-
-def stored_metadata(stored: str) -> Metadata:
-    """What `metadata_json` stored."""
-    told = json.loads(stored)
-    return Metadata(**{**told, "pages": tuple(told.get("pages", ()))})

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.catalog import (
+from ingest.catalog import Catalog
+from ingest.catalog_schema import (
     FILE_NAME,
+    PASSAGE_COLUMNS,
     SCHEMA,
     SCHEMA_VERSION,
-    Catalog,
     DamagedError,
+    digest_of,
     faults,
     metadata_json,
     stored_metadata,
@@ -133,7 +135,11 @@ class CatalogWriter(Catalog):
             rows = connection.execute(
                 "SELECT path, size, mtime_ns, read_ns, sha256, document_id FROM files WHERE live = 1"
             ).fetchall()
-        return {row[0]: FileState(*row[:6], Metadata("")) for row in rows}
+        unread = Metadata("")
+        return {
+            path: FileState(path, size, mtime_ns, read_ns, sha256, document_id, unread)
+            for path, size, mtime_ns, read_ns, sha256, document_id in rows
+        }
 
     def touch(self, file: FileState) -> None:
         """The file has a new time but the same bytes."""
@@ -205,7 +211,7 @@ class CatalogWriter(Catalog):
                     document.document_id,
                     made,
                     language,
-                    _digest(made, language, metadata, rows),
+                    digest_of(made, language, metadata, rows),
                     len(document.text),
                     len(rows),
                     metadata,
@@ -213,7 +219,7 @@ class CatalogWriter(Catalog):
                 ),
             ).lastrowid
             connection.executemany(
-                f"INSERT INTO passages (document, {_PASSAGE_COLUMNS}) "  # noqa: S608
+                f"INSERT INTO passages (document, {PASSAGE_COLUMNS}) "  # noqa: S608
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(row, *values) for values in rows],
             )
@@ -322,29 +328,10 @@ class CatalogWriter(Catalog):
             )
 
     def verify(self) -> None:
-        """Read everything and hold it against its digests; raises `DamagedError` at the first fault."""
-        with self.read() as connection:
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise DamagedError(f"{self.path} is damaged: {verdict}")
+        """As for readers, and the lexical index too."""
+        super().verify()
+        with self.write() as connection:
             connection.execute("INSERT INTO lexical (lexical, rank) VALUES ('integrity-check', 1)")
-            for row, *stored in connection.execute(
-                "SELECT row, document_id, made, language, metadata, digest, text FROM documents WHERE live = 1"
-            ):
-                self._verify_document(connection, row, stored)
-            for key, digest, vector in connection.execute("SELECT key, digest, vector FROM vectors"):
-                if zlib.crc32(vector) != digest:
-                    raise DamagedError(f"The vector {key} is damaged.")
-
-    def _verify_document(self, connection: sqlite3.Connection, row: int, stored: Sequence[object]) -> None:
-        document_id, made, language, metadata, digest, text = stored
-        rows = connection.execute(
-            f"SELECT {_PASSAGE_COLUMNS} FROM passages WHERE document = ? ORDER BY ordinal",  # noqa: S608
-            (row,),
-        ).fetchall()
-        whole = Document(str(text), Metadata("")).document_id == document_id
-        if not whole or _digest(str(made), str(language), str(metadata), rows) != digest:
-            raise DamagedError(f"What is stored of document {document_id} is damaged.")
 
     def _drop(self, rows: str) -> None:
         """Delete versions with their passages; `rows` is one of this file's queries."""
@@ -357,20 +344,12 @@ class CatalogWriter(Catalog):
         connection.execute(f"DELETE FROM documents WHERE row IN ({rows})")  # noqa: S608
 
 
-_PASSAGE_COLUMNS = "words, ordinal, start, end, passage_id, key, sentences, heading, title, body"
-
-
 def _passage_values(ordinal: int, row: PassageRow) -> tuple[object, ...]:
     span = row.passage.span
     words = row.title.count(" ") + row.body.count(" ") + 2
     sentences = json.dumps(row.passage.sentences, separators=(",", ":"))
     named = (row.passage.passage_id, row.key, sentences, row.passage.heading, row.title, row.body)
     return (words, ordinal, span.start, span.end, *named)
-
-
-def _digest(made: str, language: str, metadata: str, rows: Sequence[Sequence[object]]) -> int:
-    whole = json.dumps([made, language, metadata, [list(row) for row in rows]])
-    return zlib.crc32(whole.encode())
 
 
 def _packed(vector: np.ndarray) -> tuple[int, bytes]:

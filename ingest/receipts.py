@@ -98,6 +98,13 @@ class Receipts:
             self._drop(old.original)
         return ("unchanged" if same else "updated" if path else "added"), written
 
+    def forget(self, origin: str) -> None:
+        """Remove the receipt of an origin and the bytes kept for it."""
+        receipt = self.get(origin)
+        self._file(origin).unlink(missing_ok=True)
+        if receipt and receipt.original:
+            self._drop(receipt.original)
+
     def _drop(self, name: str) -> None:
         """Remove kept bytes that no receipt speaks of any more."""
         if Path(name).name != name:

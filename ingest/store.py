@@ -10,7 +10,8 @@ import numpy as np
 
 from ingest import UserError
 from ingest.builds import BrokenSealError, PrivateCopy
-from ingest.catalog import FILE_NAME, Catalog
+from ingest.catalog import Catalog
+from ingest.catalog_schema import FILE_NAME
 from ingest.embed import Embedder, open_embedder
 from ingest.index import VectorIndex
 from ingest.lexical import TOKENS_FINGERPRINT
@@ -45,6 +46,10 @@ class StoreIndex:
         hits = self._index().search(vector, k, document_ids)
         held = self._catalog.held([passage_id for passage_id, _ in hits])
         return [hit for hit in hits if hit[0] in held]
+
+    def count(self) -> int:
+        """Entries that Chroma holds."""
+        return self._index().count()
 
     def close(self) -> None:
         """Release Chroma and its files."""

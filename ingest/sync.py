@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from ingest import UserError, builds
-from ingest.catalog import FILE_NAME, Catalog, DamagedError
+from ingest.catalog import Catalog
+from ingest.catalog_schema import FILE_NAME, DamagedError
 from ingest.catalog_writer import CatalogWriter
 from ingest.corpus import corpus_files
 from ingest.embed import PROBE, Embedder, LocalEmbedder, open_embedder
@@ -25,6 +26,7 @@ from ingest.index import IndexFailedError, VectorIndex
 from ingest.lock import writer_lock
 from ingest.prepare import Failed, Preparer, relative
 from ingest.progress import Progress, Report, Stop, StoppedError
+from ingest.receipts import Receipts
 from ingest.settings import Settings
 from ingest.store import CHROMA, MADE
 
@@ -106,7 +108,9 @@ def sync(
 
 
 def remove(settings: Settings, document_id: str) -> None:
-    """Delete the corpus files of a document (an id, or a unique start of it); `sync` does the rest.
+    """Delete the corpus files of a document (an id, or a unique start of it) and what was kept of it.
+
+    The `sync` after it takes it out of the index.
 
     Raises `UserError` when there is no such document or a file cannot be removed.
     """
@@ -116,12 +120,14 @@ def remove(settings: Settings, document_id: str) -> None:
         rows = [row for row in catalog.documents() if row.document_id == whole]
     finally:
         catalog.close()
-    for name in rows[0].paths:
-        path = settings.corpus_dir / name
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"Cannot remove {path}: {error.strerror}.") from error
+    receipts = Receipts(settings.corpus_dir)
+    try:
+        for name in rows[0].paths:
+            (settings.corpus_dir / name).unlink(missing_ok=True)
+        for origin in rows[0].origins:
+            receipts.forget(origin)
+    except OSError as error:
+        raise UserError(f"Cannot remove {error.filename}: {error.strerror}.") from error
 
 
 class _Sync:
