@@ -26,6 +26,7 @@ from ingest import UserError
 from ingest.clean import clean_line
 from ingest.document import Document
 from ingest.fetch import Fetched, fetch
+from ingest.progress import Progress, Report, Stop
 from ingest.readers import SUFFIXES, ArchiveError, is_plain, original_suffix, read_as
 from ingest.receipts import Receipts
 from ingest.sandbox import INPUT_BYTES, Sandbox
@@ -37,7 +38,6 @@ _SITEMAP_PARTS = 10
 _XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
 
 Fetcher = Callable[..., "Fetched | None"]
-Progress = Callable[[int, int, str], None]
 Status = Literal["added", "updated", "unchanged", "failed"]
 
 
@@ -81,8 +81,8 @@ def add_sources(
     settings: Settings,
     sources: Sequence[str | Upload],
     *,
-    progress: Progress | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Report | None = None,
+    stop: Stop | None = None,
     limit: int | None = None,
     since: str | None = None,
     fetch: Fetcher = fetch,
@@ -92,8 +92,8 @@ def add_sources(
     A source is a path of a file or folder, an http(s) URL (of a page, file, feed or sitemap), "-"
     for standard input, or an `Upload`. `limit` is how many pages of each feed or sitemap are
     taken (default 20), newest first; `since` (an ISO date) leaves out those dated earlier.
-    `progress` is called with sources done, sources known so far, and the one just done; `stop`
-    is asked before each source. Raises `UserError` only when the corpus cannot be written at all.
+    `progress` hears of sources done and known so far (a folder or feed makes more known); `stop` is
+    asked before each source. Raises `UserError` only when the corpus cannot be written at all.
     """
     if since is not None:
         since = _checked_date(since)
@@ -105,8 +105,8 @@ def add_sources(
 def refresh_sources(
     settings: Settings,
     *,
-    progress: Progress | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Report | None = None,
+    stop: Stop | None = None,
     fetch: Fetcher = fetch,
 ) -> AddReport:
     """Fetch every document again that came from a URL; unchanged ones cost one conditional request.
@@ -130,7 +130,7 @@ def _checked_date(text: str) -> str:
         raise UserError(f"{text!r} is not a date: write it as 2026-11-24.") from error
 
 
-def _run(first: list[_Job], progress: Progress | None, stop: Callable[[], bool] | None) -> AddReport:
+def _run(first: list[_Job], progress: Report | None, stop: Stop | None) -> AddReport:
     """Work the jobs off, a few at a time; a job may bring more jobs."""
     waiting, running = deque(first), dict[Future[list["_Job | tuple[Status, Added]"]], _Job]()
     found: dict[Status, list[Added]] = {"added": [], "updated": [], "unchanged": [], "failed": []}
@@ -156,7 +156,8 @@ def _run(first: list[_Job], progress: Progress | None, stop: Callable[[], bool] 
                 waiting.extendleft(reversed(more))
                 done += 1
                 if progress:
-                    progress(done, done + len(waiting) + len(running), job.source)
+                    known = done + len(waiting) + len(running)
+                    progress(Progress("Reading sources", done, known, "sources"))
     return AddReport(**{status: tuple(items) for status, items in found.items()}, stopped=stopped)
 
 

@@ -305,7 +305,8 @@ def _checked_address(target: Target, resolve: Resolver, clock: _Clock) -> str:
         raise FetchError(f"{target.host} has no address")
     for address in addresses:
         if not public_address(address):
-            raise FetchError(f"{target.host} leads to {address[:45]}, which is not a public address")
+            led = "" if address == target.host else f" leads to {address[:45]}, which"
+            raise FetchError(f"{target.host}{led} is not a public address")
     return addresses[0]
 
 

@@ -12,76 +12,15 @@ import ssl
 import subprocess
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpcore
 import pytest
+from loopback import PUBLIC, Server, public, reply, serving
 
-from ingest.fetch import Fetched, FetchError, fetch, parse_url, public_address, tcp_connector
+from ingest.fetch import Fetched, FetchError, fetch, parse_url, public_address
 
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / "badinput"
 CASES = DATA / "own" / "ssrf_cases.json"
-PUBLIC = "93.184.216.34"
-Handler = Callable[[bytes, socket.socket], None]
-
-
-class Server:
-    """A real TCP server on loopback; `handle(request head, connection)` answers each connection."""
-
-    def __init__(self, handle: Handler, context: ssl.SSLContext | None = None) -> None:
-        self.handle, self.context, self.requests = handle, context, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.reached: list[tuple[str, int]] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            if self.context:
-                connection = self.context.wrap_socket(connection, server_side=True)
-            head = b""
-            while b"\r\n\r\n" not in head:
-                part = connection.recv(4096)
-                if not part:
-                    return
-                head += part
-            self.requests.append(head)
-            self.handle(head, connection)
-
-    def connect(self, address: str, port: int, timeout: float) -> httpcore.NetworkStream:
-        """The connector to inject: notes where it was sent and leads here."""
-        self.reached.append((address, port))
-        return tcp_connector("127.0.0.1", self.port, timeout)
-
-
-@contextmanager
-def serving(handle: Handler, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    server = Server(handle, context)
-    try:
-        yield server
-    finally:
-        server.listener.close()
-
-
-def reply(body: bytes = b"<p>hello</p>", status: str = "200 OK", **headers: str) -> Handler:
-    lines = [f"HTTP/1.1 {status}"] + [f"{k.replace('_', '-')}: {v}" for k, v in headers.items()]
-    if "Content_Length" not in headers:
-        lines.append(f"Content-Length: {len(body)}")
-    return lambda _, connection: connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-
-
-def public(host: str, port: int) -> list[str]:
-    return [PUBLIC]
 
 
 def get(server: Server, url: str = "http://site.test/", **options: object) -> Fetched:
@@ -271,8 +210,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("tls")
     key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-         "-subj", "/CN=site.test", "-addext", "subjectAltName=DNS:site.test"],
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
+         "-days", "2", "-subj", "/CN=site.test", "-addext", "subjectAltName=DNS:site.test"],
         capture_output=True,
     )  # fmt: skip
     if made.returncode:

@@ -21,6 +21,7 @@ from ingest.readers.text import decode
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _SHORT = 200
+_MUCH_MORE = 1.5
 _SHORT_BLOCK = 30  # words
 _FURNITURE = re.compile(
     r"(?:related(?: (?:articles?|stories|posts?|content|reading))?(?::|$)|(?:see|read) (?:more|also)\b"
@@ -73,6 +74,9 @@ def _article_text(tree: lxml.html.HtmlElement) -> str:
     """The strictest reading that still keeps most of the article."""
     strict = _trafilatura(tree, favor_precision=True)
     balanced = _trafilatura(tree, fast=True)
+    marked = _marked_main(tree)
+    if len(strict) >= _SHORT and len(marked) > _MUCH_MORE * max(len(strict), len(balanced)):
+        return marked
     if len(strict) >= _SHORT and len(strict) >= 0.35 * len(balanced):
         return strict
     if len(balanced) >= _SHORT:
@@ -80,6 +84,23 @@ def _article_text(tree: lxml.html.HtmlElement) -> str:
     found = max(strict, balanced, _trafilatura(tree, favor_recall=True), key=len)
     body = tree.find("body")
     return found or markdown(tree if body is None else body)
+
+
+def _marked_main(tree: lxml.html.HtmlElement) -> str:
+    """The part that the page itself marks as its main one, if it is running text: few links, no forms.
+
+    Manuals keep much of their text in definition lists and nested tables, of which trafilatura
+    takes none.
+    """
+    found = tree.xpath('.//main|.//*[@role="main"]') or tree.xpath(".//article")
+    if len(found) != 1:
+        return ""
+    words = len(found[0].text_content().split())
+    linked = sum(len(link.text_content().split()) for link in found[0].iter("a"))
+    definitions = sum(
+        len(entry.text_content().split()) for entry in found[0].xpath(".//dl[not(ancestor::dl)]")
+    )
+    return markdown(found[0]) if linked < 0.2 * words and definitions > 0.2 * words else ""
 
 
 def _without_furniture(text: str, title: str | None) -> str:

@@ -105,7 +105,7 @@ def _walk(element: etree._Element, blocks: list[str], indent: str, depth: int) -
         return
     level = _heading_level(element, tag)
     if level:
-        _emit(blocks, _inline(element).replace("\n", " "), "#" * level + " ")
+        _emit(blocks, _inline(element).replace("\n", " ").rstrip(" ¶#"), "#" * level + " ")
     elif tag in ("pre", "code") and "\n" in "".join(element.itertext()).strip():
         fenced = "".join(_raw(element)).strip("\n")
         blocks.append("```\n" + fenced.replace("```", "'''") + "\n```")

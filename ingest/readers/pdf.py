@@ -9,6 +9,7 @@ import ctypes
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -24,11 +25,16 @@ _ENDS = re.compile(r"[.!?:;…。！？»”\"')\]]$")
 _BULLET = re.compile(r"^(?:[•‣◦▪–—*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
 _LEADERS = re.compile(r"(?:\s?[.·…]){4,}\s*\S{0,6}$")  # a table of contents: "Title . . . . . 12"
 _RUNNING = 3
+_MARKS = ("\ufffe", "\x02", "\xad")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a page: its text, its box in points (origin bottom left), its font size."""
+    """One line of a page: its text, its box in points (origin bottom left), its font size.
+
+    pdfium joins a word that is hyphenated at the line end, so a "line" can end rows below its
+    start: `bottom` and `top` are those of its first row, `last` is the bottom of its last.
+    """
 
     text: str
     left: float
@@ -36,6 +42,7 @@ class Line:
     bottom: float
     top: float
     size: float
+    last: float
 
 
 def read_pdf(data: bytes, name: str) -> Document:
@@ -63,7 +70,9 @@ def read_pdf(data: bytes, name: str) -> Document:
         for line in lines:
             sizes[round(line.size)] += len(line.text)
     body_size = sizes.most_common(1)[0][0] if sizes else 0
-    texts = [_paragraphs(lines, body_size) for lines in pages]
+    words = " ".join(line.text for lines in pages for line in lines)
+    compounds = {word.lower() for word in re.findall(r"\w+-\w+", words)}
+    texts = [_paragraphs(lines, body_size, compounds) for lines in pages]
     return make_document("", name=name, title=title or _big_first_line(pages), author=author, pages=texts)
 
 
@@ -125,7 +134,7 @@ def _line(textpage: Any, text: str, unit: int, count: int) -> Line:
     size = raw.FPDFText_GetFontSize(textpage, middle)
     # Fonts are often set at size 1 and scaled by the matrix: then the height of the box tells more.
     height = a[3] - a[2]
-    return Line(text.strip(), a[0], b[1], a[2], a[3], size if size > 2 else height)
+    return Line(text.strip(), a[0], b[1], a[2], a[3], size if size > 2 else height, b[2])
 
 
 def _box(textpage: Any, index: int) -> tuple[float, float, float, float]:
@@ -166,17 +175,20 @@ def _big_first_line(pages: list[list[Line]]) -> str | None:
     largest = max(line.size for line in lines)
     if largest < 1.15 * median(line.size for line in lines):
         return None
-    title = " ".join(line.text for line in lines if line.size > 0.97 * largest)
+    start = next(n for n, line in enumerate(lines) if line.size > 0.97 * largest)
+    title = lines[start].text
+    for above, line in pairwise(lines[start : start + 4]):
+        if line.size < 0.97 * largest or above.last - line.bottom > 1.6 * line.size:
+            break
+        title += " " + line.text
     return title if 3 < len(title) <= 250 else None
 
 
-def _paragraphs(lines: list[Line], body_size: float) -> str:
+def _paragraphs(lines: list[Line], body_size: float, compounds: set[str]) -> str:
     """Join lines to paragraphs by gap, indent, size and how far the line before ran."""
     if not lines:
         return ""
-    drops = [a.bottom - b.bottom for a, b in zip(lines, lines[1:], strict=False)]  # noqa: RUF007 - 3.10
-    gaps = [drop for drop, line in zip(drops, lines, strict=False) if 0 < drop < 4 * max(line.size, 1)]
-    leading = median(gaps) if gaps else 0
+    leading = _leading(lines)
     blocks: list[tuple[str, Line]] = []
     previous: Line | None = None
     column = max(line.right for line in lines)
@@ -184,23 +196,36 @@ def _paragraphs(lines: list[Line], body_size: float) -> str:
         if previous is not None and not _breaks(previous, line, leading, column):
             blocks[-1] = (_joined(blocks[-1][0], line.text), blocks[-1][1])
         else:
-            blocks.append((_fix_hyphens(line.text), line))
+            blocks.append((line.text, line))
         previous = line
-    return "\n\n".join(_as_block(_fix_hyphens(text), line, body_size) for text, line in blocks)
+    return "\n\n".join(_as_block(_mended(text, compounds), line, body_size) for text, line in blocks)
+
+
+def _leading(lines: list[Line]) -> float:
+    """The commonest distance in points between two rows of the same size; 0 when there is none."""
+    gaps: Counter[float] = Counter()
+    for above, below in pairwise(lines):
+        gap = above.last - below.bottom
+        if abs(above.size - below.size) < 1 and 0 < gap < 4 * max(below.size, 1):
+            gaps[round(gap, 0)] += 1
+    most = max(gaps.values(), default=0)
+    return min((gap for gap, n in gaps.items() if n == most), default=0)
 
 
 def _breaks(previous: Line, line: Line, leading: float, column: float) -> bool:
     """Whether `line` begins a new paragraph."""
-    overlap = min(previous.top, line.top) - max(previous.bottom, line.bottom)
-    if overlap > 0.5 * min(previous.top - previous.bottom, line.top - line.bottom) > 0:
+    height = previous.top - previous.bottom
+    overlap = min(previous.last + height, line.top) - max(previous.last, line.bottom)
+    if overlap > 0.5 * min(height, line.top - line.bottom) > 0:
         return False  # the same row: a footnote mark, a cell of a table
     if _LEADERS.search(previous.text):
         return True
     if abs(line.size - previous.size) > 0.12 * max(line.size, previous.size):
         return True
-    drop = previous.bottom - line.bottom
+    drop = previous.last - line.bottom
     if leading and drop > 1.35 * leading:
-        return True
+        runs_on = line.text[:1].islower() and not _ENDS.search(previous.text)
+        return not runs_on or drop > 2 * leading
     if _BULLET.match(line.text):
         return True
     if drop < -2 * line.size:
@@ -213,29 +238,37 @@ def _breaks(previous: Line, line: Line, leading: float, column: float) -> bool:
 
 
 def _joined(text: str, line: str) -> str:
-    """Undo hyphenation at the line end: pdfium marks a soft hyphen as U+FFFE or U+0002, others stay '-'."""
-    if text.endswith(("\ufffe", "\x02", "\xad")):
-        return text[:-1] + line
-    if text.endswith("-") and len(text) > 1 and text[-2].isalpha() and line[:1].islower():
-        before = re.search(r"(\w+)-$", text)
-        # "well-" + "known": a word that is already joined elsewhere by a hyphen keeps it.
-        if before and len(before[1]) > 1 and not re.search(r"\w-\w+-$", text):
-            return text[:-1] + line
-        return text + line
-    cjk = text and _cjk(text[-1]) and _cjk(line[0])
-    return text + ("" if cjk else " ") + line
+    """Two rows as one run of text; a hyphen at the end of the first is marked for `_mended`."""
+    if text.endswith(_MARKS):
+        return text[:-1] + "\ufffe" + line
+    if re.search(r"[^\W\d_]-$", text) and line[:1].isalpha():
+        return text[:-1] + "\ufffe" + line
+    return text + ("" if _cjk(text[-1]) and _cjk(line[0]) else " ") + line
+
+
+def _mended(text: str, compounds: set[str]) -> str:
+    """Undo hyphenation: pdfium marks a hyphen at a line end as U+FFFE, whether it belongs there or not.
+
+    It stays where the document writes the word with a hyphen elsewhere, before a capital or a
+    digit, and after "self" and "well"; else the parts become one word.
+    """
+
+    def mend(match: re.Match[str]) -> str:
+        before, after = match[1], match[2]
+        compound = f"{before}-{after}".lower()
+        kept = compound in compounds or not after[:1].islower() or before.lower() in ("self", "well")
+        return f"{before}-{after}" if kept else before + after
+
+    text = re.sub(r"(\w+)[\ufffe\x02\xad](\w+)", mend, text)
+    return re.sub(r"[\ufffe\x02]", "-", text)
 
 
 def _cjk(character: str) -> bool:
     return "\u3000" <= character <= "\u9fff" or "\uf900" <= character <= "\uffef"
 
 
-def _fix_hyphens(text: str) -> str:
-    return re.sub(r"[\ufffe\x02](?=\s*$)", "-", text)
-
-
 def _as_block(text: str, line: Line, body_size: float) -> str:
-    text = re.sub(r"[ \t]+", " ", text.replace("\ufffe", "").replace("\x02", "")).strip()
+    text = re.sub(r"[ \t]+", " ", text).strip()
     text = re.sub(r"(?:\s?[.·]){5,}\s*", " … ", text)
     heading = (
         body_size

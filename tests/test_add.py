@@ -1,0 +1,300 @@
+"""Sources to corpus files: identity, change, what is kept beside, and that one bad source stops nothing."""
+
+import io
+import json
+import os
+import socket
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from loopback import Server, public, reply, serving
+
+from ingest import UserError
+from ingest.add import AddReport, Upload, add_sources, refresh_sources
+from ingest.corpus import corpus_files, read_document
+from ingest.fetch import fetch
+from ingest.progress import Progress
+from ingest.settings import Settings, load_settings
+
+WORDS = "The harbour was dredged in 1954, and ships of forty thousand tons came in that year. " * 6
+PAGE = "<html><head><title>{0}</title>{1}</head><body><article><h1>{0}</h1><p>{2}</p></article></body></html>"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(
+        {"CORPUS_DIR": str(tmp_path / "corpus"), "INDEX_DIR": str(tmp_path / "index")}, tmp_path / "no.env"
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+def counts(report: AddReport) -> tuple[int, int, int, int]:
+    return len(report.added), len(report.updated), len(report.unchanged), len(report.failed)
+
+
+def originals(settings: Settings) -> list[str]:
+    return sorted(p.name for p in (settings.corpus_dir / "originals").iterdir() if p.suffix != ".json")
+
+
+class Site:
+    """Pages by path, served over real HTTP with ETags; what is not there is 404."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[str, bytes]] = {}
+
+    def __call__(self, head: bytes, connection: socket.socket) -> None:
+        path = head.split(b" ")[1].decode().split("?")[0]
+        kind, body = self.pages.get(path, ("", b""))
+        tag = f'"{len(body)}-{hash(body)}"'
+        if not kind:
+            reply(b"gone", "404 Not Found")(head, connection)
+        elif f"If-None-Match: {tag}".encode() in head:
+            connection.sendall(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        else:
+            reply(body, Content_Type=kind, ETag=tag)(head, connection)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[Server]:
+    with serving(site) as running:
+        yield running
+
+
+def web(server: Server) -> partial[object]:
+    return partial(fetch, resolve=public, connect=server.connect)
+
+
+def test_a_file_is_added_once_and_again_for_free(settings: Settings, source: Path) -> None:
+    file = source / "note.txt"
+    file.write_text("A note\n\nIts text.", encoding="utf-8")
+    first = add_sources(settings, [str(file)])
+    assert counts(first) == (1, 0, 0, 0)
+    (path,) = corpus_files(settings.corpus_dir)
+    assert first.added[0].path == path
+    document = read_document(path)
+    assert document.text == "A note\n\nIts text."
+    assert (document.metadata.title, document.metadata.origin) == ("A note", str(file))
+    before = path.stat().st_mtime_ns
+    assert counts(add_sources(settings, [str(file)])) == (0, 0, 1, 0)
+    assert path.stat().st_mtime_ns == before
+    assert originals(settings) == []
+
+
+def test_a_changed_file_replaces_its_document_in_place(settings: Settings, source: Path) -> None:
+    file = source / "page.html"
+    file.write_text(PAGE.format("Harbour", "", WORDS), encoding="utf-8")
+    path = add_sources(settings, [str(file)]).added[0].path
+    assert path is not None
+    kept = originals(settings)
+    assert kept == [f"{read_document(path).document_id}.html"]
+    file.write_text(PAGE.format("Harbour", "", WORDS + "New."), encoding="utf-8")
+    assert counts(add_sources(settings, [str(file)])) == (0, 1, 0, 0)
+    assert corpus_files(settings.corpus_dir) == [path]
+    assert read_document(path).text.endswith("New.")
+    assert originals(settings) == [f"{read_document(path).document_id}.html"] != kept
+    assert (settings.corpus_dir / "originals" / originals(settings)[0]).read_bytes() == file.read_bytes()
+
+
+def test_new_markup_around_the_same_words_changes_nothing(settings: Settings, source: Path) -> None:
+    file = source / "page.html"
+    file.write_text(PAGE.format("Harbour", "", WORDS), encoding="utf-8")
+    add_sources(settings, [str(file)])
+    file.write_text(PAGE.format("Harbour", "<script>nonce=2</script>", WORDS), encoding="utf-8")
+    assert counts(add_sources(settings, [str(file)])) == (0, 0, 1, 0)
+
+
+def test_a_renamed_corpus_file_and_lost_receipts_are_found_again(settings: Settings, source: Path) -> None:
+    file = source / "a.md"
+    file.write_text("# Title\n\nBody: text.", encoding="utf-8")
+    path = add_sources(settings, [str(file)]).added[0].path
+    assert path is not None
+    moved = path.rename(path.with_name("my own name.md"))
+    for receipt in (settings.corpus_dir / "originals").glob("*.json"):
+        receipt.unlink()
+    assert counts(add_sources(settings, [str(file)])) == (0, 0, 1, 0)
+    assert corpus_files(settings.corpus_dir) == [moved]
+
+
+def test_a_document_removed_by_hand_comes_back(settings: Settings, source: Path) -> None:
+    file = source / "a.md"
+    file.write_text("Words.", encoding="utf-8")
+    path = add_sources(settings, [str(file)]).added[0].path
+    assert path is not None
+    path.unlink()
+    assert counts(add_sources(settings, [str(file)])) == (1, 0, 0, 0)
+
+
+def test_the_same_text_under_two_names_is_two_origins_of_one_document(
+    settings: Settings, source: Path
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (source / name).write_text("The same words.", encoding="utf-8")
+    assert counts(add_sources(settings, [str(source)])) == (2, 0, 0, 0)
+    documents = [read_document(path) for path in corpus_files(settings.corpus_dir)]
+    assert len({d.document_id for d in documents}) == 1
+    assert {d.metadata.origin for d in documents} == {str(source / "a.txt"), str(source / "b.txt")}
+
+
+def test_a_folder_is_read_through_but_for_what_is_not_ours_to_read(settings: Settings, source: Path) -> None:
+    (source / "deep" / "er").mkdir(parents=True)
+    (source / "deep" / "er" / "a.md").write_text("One.", encoding="utf-8")
+    (source / "b.TXT").write_text("Two.", encoding="utf-8")
+    (source / ".hidden").mkdir()
+    (source / ".hidden" / "c.md").write_text("Three.", encoding="utf-8")
+    (source / "picture.png").write_bytes(b"\x89PNG")
+    inside = load_settings({"CORPUS_DIR": str(source / "corpus")}, source / "no.env")
+    assert counts(add_sources(inside, [str(source)])) == (2, 0, 0, 0)
+    assert counts(add_sources(inside, [str(source)])) == (0, 0, 2, 0)
+
+
+def test_one_bad_source_never_stops_the_rest(settings: Settings, source: Path) -> None:
+    (source / "good.md").write_text("Good.", encoding="utf-8")
+    (source / "bad.pdf").write_bytes(b"%PDF-1.7 nothing")
+    (source / "empty.txt").write_bytes(b"")
+    os.mkfifo(source / "pipe.md")
+    (source / "nothing here").mkdir()
+    sources = [
+        str(source / n) for n in ("bad.pdf", "none.md", "empty.txt", "pipe.md", "nothing here", "good.md")
+    ]
+    report = add_sources(settings, [*sources, "ftp://a.example/x", "http://127.0.0.1/", "http://localhost"])
+    assert counts(report) == (1, 0, 0, 8)
+    reasons = {Path(item.source).name or item.source: item.reason for item in report.failed}
+    assert reasons == {
+        "bad.pdf": "a damaged PDF: it cannot be opened",
+        "none.md": "no such file or folder",
+        "empty.txt": "empty",
+        "pipe.md": "not a regular file",
+        "nothing here": "no file in this folder has a format that is read here",
+        "x": "only http:// and https:// URLs are fetched",
+        "127.0.0.1": "127.0.0.1 is not a public address",
+        "localhost": "localhost is a name of a local network",
+    }
+
+
+def test_an_archive_gives_its_members(settings: Settings, source: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("texts/a.md", "First.")
+        archive.writestr("../../b.txt", "Second.")
+        archive.writestr("picture.png", "x")
+        archive.writestr("inner.zip", buffer.getvalue())
+        archive.writestr("__MACOSX/a.md", "litter")
+    file = source / "papers.zip"
+    file.write_bytes(buffer.getvalue())
+    report = add_sources(settings, [str(file)])
+    assert counts(report) == (2, 0, 0, 2)
+    assert {item.source for item in report.added} == {f"{file}!texts/a.md", f"{file}!../../b.txt"}
+    assert all(item.path and item.path.parent == settings.corpus_dir for item in report.added)
+    assert counts(add_sources(settings, [str(file)])) == (0, 0, 2, 2)
+
+
+def test_standard_input_and_uploads(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Input:
+        buffer = io.BytesIO(b"Piped words.")
+
+    monkeypatch.setattr("sys.stdin", Input)
+    report = add_sources(settings, ["-", Upload("../../etc/notes.md", b"Uploaded words.")])
+    assert counts(report) == (2, 0, 0, 0)
+    told = {read_document(p).text: read_document(p).metadata for p in corpus_files(settings.corpus_dir)}
+    assert told["Uploaded words."].origin == "notes.md"
+    assert (told["Piped words."].origin or "").startswith("stdin:")
+
+
+def test_a_page_is_known_by_its_canonical_url(settings: Settings, site: Site, server: Server) -> None:
+    link = '<link rel="canonical" href="http://site.test/harbour">'
+    site.pages["/harbour"] = ("text/html", PAGE.format("Harbour", link, WORDS).encode())
+    urls = ["http://site.test/harbour?utm_source=x", "http://site.test/harbour"]
+    assert counts(add_sources(settings, urls[:1], fetch=web(server))) == (1, 0, 0, 0)
+    assert counts(add_sources(settings, urls[1:], fetch=web(server))) == (0, 0, 1, 0)
+    told = read_document(corpus_files(settings.corpus_dir)[0]).metadata
+    assert (told.origin, told.url, told.site) == (urls[1], urls[1], "site.test")
+    assert told.retrieved is not None
+
+
+def test_refresh_asks_only_for_what_changed(settings: Settings, site: Site, server: Server) -> None:
+    for name in ("a", "b", "c"):
+        site.pages[f"/{name}"] = ("text/html", PAGE.format(name * 3, "", WORDS + name).encode())
+    add_sources(settings, [f"http://site.test/{n}" for n in "abc"], fetch=web(server))
+    site.pages["/b"] = ("text/html", PAGE.format("bbb", "", WORDS + "b changed.").encode())
+    del site.pages["/c"]
+    server.requests.clear()
+    report = refresh_sources(settings, fetch=web(server))
+    assert counts(report) == (0, 1, 1, 1)
+    assert report.failed[0].reason == "the server answered 404 (Not Found)"
+    assert len(corpus_files(settings.corpus_dir)) == 3
+    assert all(b"If-None-Match" in request for request in server.requests)
+
+
+def test_a_feed_gives_its_newest_pages(settings: Settings, site: Site, server: Server) -> None:
+    entries = ""
+    for day in range(1, 6):
+        site.pages[f"/{day}"] = ("text/html", PAGE.format(f"Day {day}", "", WORDS + str(day)).encode())
+        entries += (
+            f"<item><link>http://site.test/{day}</link><pubDate>0{day} Nov 2026 10:00:00 GMT</pubDate></item>"
+        )
+    rss = f'<?xml version="1.0"?><rss version="2.0"><channel>{entries}</channel></rss>'
+    site.pages["/feed"] = ("application/rss+xml", rss.encode())
+    report = add_sources(settings, ["http://site.test/feed"], fetch=web(server), limit=2)
+    assert {item.source for item in report.added} == {"http://site.test/5", "http://site.test/4"}
+    report = add_sources(settings, ["http://site.test/feed"], fetch=web(server), since="2026-11-03")
+    assert counts(report) == (1, 0, 2, 0)
+    with pytest.raises(UserError, match="is not a date"):
+        add_sources(settings, ["x"], since="last week")
+
+
+def test_a_sitemap_index_gives_pages(settings: Settings, site: Site, server: Server) -> None:
+    space = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
+    part = f"<urlset {space}><url><loc>http://site.test/a</loc></url><url><loc>http://127.0.0.1/</loc></url></urlset>"
+    index = f"<sitemapindex {space}><sitemap><loc>http://site.test/part.xml</loc></sitemap></sitemapindex>"
+    site.pages["/part.xml"] = ("application/xml", part.encode())
+    site.pages["/sitemap.xml"] = ("application/xml", index.encode())
+    site.pages["/a"] = ("text/html", PAGE.format("A", "", WORDS).encode())
+    report = add_sources(settings, ["http://site.test/sitemap.xml"], fetch=web(server))
+    assert counts(report) == (1, 0, 0, 1)
+    assert "not a public address" in str(report.failed[0].reason)
+
+
+def test_progress_is_told_and_stop_ends_it(settings: Settings, source: Path) -> None:
+    for n in range(12):
+        (source / f"{n}.txt").write_text(f"Text {n}.", encoding="utf-8")
+    told: list[Progress] = []
+    report = add_sources(settings, [str(source)], progress=told.append)
+    assert counts(report) == (12, 0, 0, 0)
+    assert told[-1].done == told[-1].total == 13
+    stopped = add_sources(settings, [str(source)], progress=told.append, stop=lambda: True)
+    assert stopped.stopped
+    assert counts(stopped) == (0, 0, 0, 0)
+
+
+def test_damaged_receipts_cost_only_work(settings: Settings, source: Path) -> None:
+    file = source / "a.md"
+    file.write_text("Words.", encoding="utf-8")
+    add_sources(settings, [str(file)])
+    (receipt,) = (settings.corpus_dir / "originals").glob("*.json")
+    for content in ("{", "[]", json.dumps({"origin": 1}), json.dumps({"origin": "other", "sha256": "x"})):
+        receipt.write_text(content, encoding="utf-8")
+        assert counts(add_sources(settings, [str(file)])) == (0, 0, 1, 0)
+
+
+def test_a_read_only_corpus_is_one_clear_line(settings: Settings, source: Path) -> None:
+    (source / "a.md").write_text("Words.", encoding="utf-8")
+    settings.corpus_dir.parent.joinpath("corpus").write_text(
+        "a file where the folder should be", encoding="utf-8"
+    )
+    report = add_sources(settings, [str(source / "a.md")])
+    assert counts(report) == (0, 0, 0, 1)
+    assert "Cannot write to" in str(report.failed[0].reason)

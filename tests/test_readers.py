@@ -1,0 +1,478 @@
+"""Each format, from files built here: text and metadata to the character."""
+# ruff: noqa: E501 - markup and expected texts read better unbroken
+
+import io
+import zipfile
+from email.message import EmailMessage
+
+import pytest
+
+from ingest.document import Document
+from ingest.readers import ArchiveError, ReadError, is_plain, read, sniff
+from ingest.readers.build import iso_date, language_tag, web_url
+from ingest.readers.feed import entries
+from ingest.readers.text import decode
+
+
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def pdf(pages: list[list[tuple[float, float, float, str]]], info: str = "") -> bytes:
+    """A PDF of lines (x, y, size, text) a page, in Helvetica."""
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        f"<<{info}>>",
+    ]
+    kids = []
+    for lines in pages:
+        drawn = "".join(f"BT /F1 {size} Tf {x} {y} Td ({text}) Tj ET\n" for x, y, size, text in lines)
+        kids.append(f"{len(objects) + 1} 0 R")
+        objects.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents {len(objects) + 2} 0 R"
+            "/Resources<</Font<</F1 3 0 R>>>>>>"
+        )
+        objects.append(f"<</Length {len(drawn)}>>\nstream\n{drawn}endstream")
+    objects[1] = f"<</Type/Pages/Kids[{' '.join(kids)}]/Count {len(kids)}>>"
+    out, offsets = b"%PDF-1.7\n", []
+    for number, item in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += f"{number} 0 obj\n{item}\nendobj\n".encode("latin-1")
+    table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
+    return out + (
+        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+        f"trailer\n<</Size {len(objects) + 1}/Root 1 0 R/Info 4 0 R>>\nstartxref\n{len(out)}\n%%EOF\n"
+    ).encode("latin-1")
+
+
+PROSE = [
+    (72, 700, 12, "The bridge was opened in 1932 after eight years of work that em-"),
+    (72, 686, 12, "ployed about two thousand people. Its span is 503 metres, and the"),
+    (72, 672, 12, "arch stands 134 metres above the water of the harbour it crosses."),
+    (72, 646, 12, "Trains and cars have shared it from the first day of its use until"),
+    (72, 632, 12, "now."),
+]
+
+
+def test_pdf_lines_become_paragraphs_and_hyphens_go() -> None:
+    document = read(
+        pdf([[(72, 740, 24, "Harbour Bridge"), *PROSE]], "/Title(The Bridge)/Author(A. Writer)"), "b.pdf"
+    )
+    assert document.text == (
+        "# Harbour Bridge\n\n"
+        "The bridge was opened in 1932 after eight years of work that employed about two thousand people. "
+        "Its span is 503 metres, and the arch stands 134 metres above the water of the harbour it crosses.\n\n"
+        "Trains and cars have shared it from the first day of its use until now."
+    )
+    assert document.metadata.title == "The Bridge"
+    assert document.metadata.author == "A. Writer"
+    assert document.metadata.published is None
+
+
+def test_pdf_compounds_keep_their_hyphen() -> None:
+    lines = [
+        (72, 700, 12, "It was a well-"),
+        (72, 686, 12, "known state-of-the-art mixed-use plan of the nineteen-"),
+        (72, 672, 12, "twenties, as mixed-"),
+        (72, 658, 12, "use plans by Smith-"),
+        (72, 644, 12, "Jones were."),
+    ]
+    text = read(pdf([lines]), "a.pdf").text
+    assert text == (
+        "It was a well-known state-of-the-art mixed-use plan of the nineteentwenties, as mixed-use plans by "
+        "Smith-Jones were."
+    )
+
+
+def test_pdf_pages_are_remembered_and_running_lines_dropped() -> None:
+    names = ["alpha", "beta", "gamma", "delta"]
+    pages = [
+        [
+            (72, 770, 9, "Annual Report"),
+            (72, 700, 12, f"This page speaks of {name}."),
+            (300, 20, 9, str(n + 1)),
+        ]
+        for n, name in enumerate(names)
+    ]
+    document = read(pdf(pages), "report.pdf")
+    assert document.text == "\n\n".join(f"This page speaks of {name}." for name in names)
+    for number, name in enumerate(names, 1):
+        assert document.page(document.text.index(name)) == number
+
+
+def test_a_sentence_that_runs_over_a_page_end_stays_whole() -> None:
+    pages = [[(72, 700, 12, "The treaty was signed by all")], [(72, 700, 12, "members in the spring.")]]
+    document = read(pdf(pages), "t.pdf")
+    assert document.text == "The treaty was signed by all members in the spring."
+    assert document.page(document.text.index("members")) == 2
+
+
+def test_a_scanned_pdf_says_what_to_do() -> None:
+    with pytest.raises(ReadError, match="probably scanned: run OCR first"):
+        read(pdf([[]]), "scan.pdf")
+
+
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def docx(body: str, **parts: str) -> bytes:
+    members: dict[str, str | bytes] = {
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "word/document.xml": f"<w:document {W}><w:body>{body}</w:body></w:document>",
+        "docProps/core.xml": '<c:coreProperties xmlns:c="c" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        "<dc:title>A Report</dc:title><dc:creator>Ann Other</dc:creator><dc:language>en-GB</dc:language>"
+        "</c:coreProperties>",
+        "word/styles.xml": f'<w:styles {W}><w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>'
+        '<w:style w:styleId="Own"><w:name w:val="Own"/><w:basedOn w:val="berschrift1"/></w:style></w:styles>',
+    }
+    return zipped(members | parts)
+
+
+def paragraph(text: str, style: str = "", run: str = "", extra: str = "") -> str:
+    named = f'<w:pStyle w:val="{style}"/>' if style else ""
+    return f"<w:p><w:pPr>{named}{extra}</w:pPr><w:r><w:rPr>{run}</w:rPr><w:t>{text}</w:t></w:r></w:p>"
+
+
+def test_docx() -> None:
+    item = '<w:numPr><w:ilvl w:val="0"/></w:numPr>'
+    cell = "<w:tc>{}</w:tc>".format
+    rows = [("Year", "Sum"), ("2025", "7 | 8")]
+    table = "".join(f"<w:tr>{''.join(cell(paragraph(c)) for c in row)}</w:tr>" for row in rows)
+    document = read(
+        docx(
+            paragraph("Findings", "Own") + "<w:p><w:r><w:t>Split </w:t></w:r><w:r><w:t>run.</w:t></w:r>"
+            "<w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:ins><w:r><w:t> Kept.</w:t></w:r></w:ins></w:p>"
+            + paragraph("one", extra=item)
+            + paragraph("two", extra=item)
+            + f"<w:tbl>{table}</w:tbl>"
+            + paragraph("unseen", run="<w:vanish/>")
+            + paragraph("Ende gut, alles gut. Größe: 5 µm")
+        ),
+        "r.docx",
+    )
+    assert document.text == (
+        "# Findings\n\nSplit run. Kept.\n\n- one\n- two\n\n| Year | Sum |\n| --- | --- |\n| 2025 | 7 / 8 |\n\n"
+        "Ende gut, alles gut. Größe: 5 µm"
+    )
+    told = document.metadata
+    assert (told.title, told.author, told.language, told.published) == (
+        "A Report",
+        "Ann Other",
+        "en-GB",
+        None,
+    )
+
+
+def test_odt() -> None:
+    names = {
+        "office": "urn:oasis:names:tc:opendocument:xmlns:office:1.0",
+        "text": "urn:oasis:names:tc:opendocument:xmlns:text:1.0",
+        "table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
+        "meta": "urn:oasis:names:tc:opendocument:xmlns:meta:1.0",
+        "dc": "http://purl.org/dc/elements/1.1/",
+    }
+    declared = " ".join(f'xmlns:{k}="{v}"' for k, v in names.items())
+    content = (
+        f"<office:document-content {declared}><office:body><office:text>"
+        '<text:h text:outline-level="2">Part two</text:h>'
+        "<text:p>Some <text:span>bold</text:span> words<text:note><text:note-citation>1</text:note-citation>"
+        "</text:note>.</text:p><text:list><text:list-item><text:p>one</text:p></text:list-item>"
+        "<text:list-item><text:p>two</text:p></text:list-item></text:list>"
+        "</office:text></office:body></office:document-content>"
+    )
+    meta = (
+        f"<office:document-meta {declared}><office:meta><dc:title>Open</dc:title>"
+        "<meta:initial-creator>First</meta:initial-creator><dc:creator>Last</dc:creator>"
+        "</office:meta></office:document-meta>"
+    )
+    data = zipped(
+        {"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content, "meta.xml": meta}
+    )
+    document = read(data, "x.odt")
+    assert document.text == "## Part two\n\nSome bold words.\n\n- one\n- two"
+    assert (document.metadata.title, document.metadata.author) == ("Open", "First")
+
+
+def epub(chapters: dict[str, str], spine: list[str]) -> bytes:
+    items = "".join(f'<item id="{n}" href="{n}" media-type="application/xhtml+xml"/>' for n in chapters)
+    order = "".join(f'<itemref idref="{n}"/>' for n in spine)
+    return zipped(
+        {
+            "mimetype": "application/epub+zip",
+            "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+            '<rootfiles><rootfile full-path="OEBPS/c.opf"/></rootfiles></container>',
+            "OEBPS/c.opf": '<package xmlns="http://www.idpf.org/2007/opf"><metadata '
+            'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Ein Buch</dc:title><dc:creator>A</dc:creator>'
+            "<dc:creator>B</dc:creator><dc:language>de</dc:language><dc:date>2019-05-02</dc:date></metadata>"
+            f"<manifest>{items}</manifest><spine>{order}</spine></package>",
+            **{
+                f"OEBPS/{name}": f'<html xmlns="http://www.w3.org/1999/xhtml"><body>{body}</body></html>'
+                for name, body in chapters.items()
+            },
+        }
+    )
+
+
+def test_epub_chapters_come_in_reading_order() -> None:
+    chapters = {"b.xhtml": "<h1>Zwei</h1><p>Über&#160;uns.</p>", "a.xhtml": "<h1>Eins</h1><p>Anfang.</p>"}
+    document = read(epub(chapters, ["a.xhtml", "b.xhtml", "missing"]), "x.epub")
+    assert document.text == "# Eins\n\nAnfang.\n\n# Zwei\n\nÜber uns."
+    told = document.metadata
+    assert (told.title, told.author, told.language, told.published) == (
+        "Ein Buch",
+        "A, B",
+        "de",
+        "2019-05-02",
+    )
+
+
+def test_rtf() -> None:
+    source = (
+        rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\info{\title Quarterly}{\author J. Doe}}"
+        rb"\f0 Caf\'e9 opens.\par {\v secret}Second \u8364? line.\par}"
+    )
+    document = read(source, "x.rtf")
+    assert document.text == "Café opens.\n\nSecond € line."
+    assert (document.metadata.title, document.metadata.author) == ("Quarterly", "J. Doe")
+
+
+def test_eml_takes_the_plain_body() -> None:
+    message = EmailMessage()
+    message["Subject"] = "Größere Pläne"
+    message["From"] = '"Doe, Jane" <jane@site.example>'
+    message["Date"] = "Mon, 02 Nov 2026 10:00:00 +0100"
+    message.set_content("Dear all,\n\nthe plan stands — as said.\n")
+    message.add_alternative("<p>other</p>", subtype="html")
+    message.add_attachment(b"%PDF-", maintype="application", subtype="pdf", filename="a.pdf")
+    document = read(message.as_bytes(), "x.eml")
+    assert document.text == "Dear all,\n\nthe plan stands — as said."
+    told = document.metadata
+    assert (told.title, told.author) == ("Größere Pläne", "Doe, Jane")
+    assert told.published == "2026-11-02T10:00:00+01:00"
+
+
+ARTICLE = """<html lang="de"><head><meta charset="utf-8"><title>Der Fund – Die Zeitung</title>
+<link rel="canonical" href="/2026/fund"><meta property="og:site_name" content="Die Zeitung">
+<meta name="author" content="Redaktion"><script type="application/ld+json">
+{"@context":"https://schema.org","@graph":[{"@type":"BreadcrumbList"},{"@type":"NewsArticle",
+"headline":"Der Fund &amp; die Folgen","datePublished":"2026-03-04T05:06:07Z",
+"author":[{"@type":"Person","name":"Eva Muster"},{"@type":"Person","name":"Jan Beispiel"}]}]}</script></head><body>
+<nav><a href="/">Start</a> <a href="/a">Politik</a></nav>
+<div class="cookie-banner">Wir nutzen Cookies. <button>Zustimmen</button></div>
+<article><h1>Der Fund &amp; die Folgen</h1>
+<p>Im Garten lag eine Münze, die niemand kannte, bis der Nachbar sie am Abend sah und staunte.</p>
+<h2>Was folgte</h2><p>Das Museum kaufte sie für 3.000 €, und die Stadt feierte drei Tage lang ihr neues
+Wahrzeichen auf dem Markt.</p><ul><li>Gold</li><li>Silber</li></ul></article>
+<section id="comments"><p>Kommentar: Das glaube ich nicht, so etwas gibt es doch gar nicht mehr heute.</p></section>
+<footer>© 2019 Die Zeitung</footer></body></html>"""
+
+
+def article(document: Document) -> None:
+    assert document.text == (
+        "Im Garten lag eine Münze, die niemand kannte, bis der Nachbar sie am Abend sah und staunte.\n\n"
+        "## Was folgte\n\n"
+        "Das Museum kaufte sie für 3.000 €, und die Stadt feierte drei Tage lang ihr neues Wahrzeichen auf dem Markt."
+        "\n\n- Gold\n- Silber"
+    )
+    told = document.metadata
+    assert told.title == "Der Fund & die Folgen"
+    assert told.author == "Eva Muster, Jan Beispiel"
+    assert told.published == "2026-03-04T05:06:07+00:00"
+    assert (told.site, told.language, told.url) == ("Die Zeitung", "de", "https://zeitung.example/2026/fund")
+
+
+def test_html_article() -> None:
+    article(read(ARTICLE.encode(), "fund", "https://zeitung.example/2026/fund?utm=x", "text/html"))
+
+
+def test_mhtml_article() -> None:
+    head = (
+        "From: <Saved by a browser>\r\nSnapshot-Content-Location: https://zeitung.example/2026/fund\r\n"
+        'MIME-Version: 1.0\r\nContent-Type: multipart/related; type="text/html"; boundary="B"\r\n\r\n'
+    )
+    import base64
+
+    parts = (
+        "--B\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(ARTICLE.encode()).decode()
+        + "\r\n--B\r\nContent-Type: image/png\r\n\r\nxx\r\n--B--\r\n"
+    )
+    article(read((head + parts).encode(), "fund.mhtml"))
+
+
+def test_a_page_speaks_only_for_its_own_host_and_not_as_the_front_page() -> None:
+    for stated in ("https://bank.example/statement", "https://zeitung.example/", "javascript:alert(1)"):
+        page = ARTICLE.replace('href="/2026/fund"', f'href="{stated}"')
+        document = read(page.encode(), "fund", "https://zeitung.example/kopie")
+        assert document.metadata.url == "https://zeitung.example/kopie"
+
+
+def test_nothing_is_guessed() -> None:
+    page = (
+        "<html><body><article><p>" + "Words about a matter of 1998 and of 12 May. " * 20 + "</p></article>"
+        "<footer>© 2003</footer></body></html>"
+    )
+    told = read(page.encode(), "some_page.html").metadata
+    assert told.title == "some page"
+    assert (told.author, told.published, told.site, told.url, told.language) == (None, None, None, None, None)
+
+
+def test_plain_text_and_markdown_stay_as_they_are() -> None:
+    text = "A title\n\n  indented *stars* & <tags>\nsecond line"
+    assert read(text.encode(), "a.txt").text == text
+    assert read(text.encode(), "a.txt").metadata.title == "A title"
+    assert is_plain(b"# The <html> element\n\n%PDF- is a mark", "a.md")
+    front = (
+        "---\ntitle: 'Deep: water'\nauthors: [Ann, Bob]\ndate: 2024-02-03\nlang: en\n---\n\n# Other\n\nBody."
+    )
+    document = read(front.encode(), "a.md")
+    told = document.metadata
+    assert document.text == "# Other\n\nBody."
+    assert (told.title, told.author, told.published, told.language) == (
+        "Deep: water",
+        "Ann, Bob",
+        "2024-02-03",
+        "en",
+    )
+
+
+def test_front_matter_that_is_none_stays_text() -> None:
+    for text in ("---\nnot: [closed\n---\n\nBody", "---\na: &x [1]\nb: *x\n---\n\nBody"):
+        assert "Body" in read(text.encode(), "a.md").text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "naïve café — “quoted” 東京"),
+        ("utf-8-sig", "naïve café"),
+        ("utf-16", "naïve café 東京"),
+        ("utf-16-le", "<p>héllo wörld</p>"),
+        (
+            "cp1252",
+            "Der Größenwahn der Könige war sprichwörtlich, und die Bürger schüttelten müde die Köpfe.",
+        ),
+        (
+            "cp1251",
+            "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний.",
+        ),
+        ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+        ("gb18030", "床前明月光，疑是地上霜。举头望明月，低头思故乡。这是一首非常有名的诗。"),
+        ("euc-kr", "나랏말싸미 듕귁에 달아 문자와로 서르 사맛디 아니할쎄 이런 전차로 어린 백성이"),
+    ],
+)
+def test_encodings_are_found(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_a_declared_charset_counts_but_never_utf7() -> None:
+    page = '<meta charset="{}"><p>{}</p>'
+    greek = "Αυτό είναι"
+    body = page.format("iso-8859-7", greek).encode("iso-8859-7")
+    assert greek in read(body, "a.html").text
+    assert "script" not in read(
+        page.format("utf-7", "+ADw-script+AD4- words").encode(), "a.html"
+    ).text.replace("+ADw-script+AD4-", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind"),
+    [
+        (b"%PDF-1.7\n", "a.html", "pdf"),
+        (b"{\\rtf1 x}", "a.txt", "rtf"),
+        (b"PK\x03\x04", "a", "zip"),
+        (b"<!DOCTYPE html><p>x", "login.pdf", "html"),
+        (b"<!doctype HTML>", "noext", "html"),
+        (b"From: a@b.example\nSubject: x\n\nhi", "noext", "eml"),
+        (b"hello", "noext", "text"),
+        (b"hello", "X.MD", "markdown"),
+    ],
+)
+def test_content_tells_the_format_before_the_name(data: bytes, name: str, kind: str) -> None:
+    assert sniff(data, name) == kind
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "reason"),
+    [
+        (b"", "a.md", "empty"),
+        (b"\xd0\xcf\x11\xe0", "a.doc", "old binary Office file"),
+        (b"\x89PNG\r\n", "a.md", "an image"),
+        (b"plain", "a.pdf", "not PDF"),
+        (b"   \n ", "a.txt", "no text"),
+        (bytes(range(256)) * 4, "a.txt", "not a text file"),
+        (zipped({"[Content_Types].xml": "", "xl/workbook.xml": ""}), "a.xlsx", "spreadsheet"),
+        (zipped({"a.txt": "x"})[:-30], "a.zip", "damaged"),
+    ],
+)
+def test_what_is_not_read_says_why(data: bytes, name: str, reason: str) -> None:
+    with pytest.raises(ReadError, match=reason):
+        read(data, name)
+
+
+def test_an_archive_is_told_from_the_formats_that_are_zips() -> None:
+    with pytest.raises(ArchiveError):
+        read(zipped({"a.txt": "x", "b/c.md": "y"}), "a.zip")
+
+
+def test_feeds_and_sitemaps() -> None:
+    rss = (
+        b'<?xml version="1.0"?><rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"><channel>'
+        b"<link>https://a.example/</link><item><title>x</title><link>https://a.example/1</link>"
+        b"<pubDate>Mon, 02 Nov 2026 10:00:00 GMT</pubDate></item>"
+        b"<item><guid>https://a.example/2</guid></item><item><link>javascript:x</link></item></channel></rss>"
+    )
+    assert entries(rss) == [
+        {"url": "https://a.example/1", "date": "2026-11-02T10:00:00+00:00", "kind": "page"},
+        {"url": "https://a.example/2", "date": None, "kind": "page"},
+    ]
+    atom = (
+        b'<feed xmlns="http://www.w3.org/2005/Atom"><entry><link rel="self" href="https://a.example/self"/>'
+        b'<link href="https://a.example/3"/><updated>2026-01-02T03:04:05Z</updated></entry></feed>'
+    )
+    assert entries(atom) == [
+        {"url": "https://a.example/3", "date": "2026-01-02T03:04:05+00:00", "kind": "page"}
+    ]
+    index = (
+        b'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
+        b"<sitemap><loc>https://a.example/s.xml</loc></sitemap></sitemapindex>"
+    )
+    assert entries(index) == [{"url": "https://a.example/s.xml", "date": None, "kind": "sitemap"}]
+    assert entries(b"<other/>") is None
+    with pytest.raises(ReadError, match="entities"):
+        entries(b'<!DOCTYPE rss [<!ENTITY a "b">]><rss><channel/></rss>')
+
+
+@pytest.mark.parametrize(
+    ("stated", "meant"),
+    [
+        ("2026-11-24", "2026-11-24"),
+        ("2026-11-24T10:20:30.123Z", "2026-11-24T10:20:30+00:00"),
+        ("2019-11-18T23:04:24-0500", "2019-11-18T23:04:24-05:00"),
+        ("November 18, 2019", "2019-11-18"),
+        ("Tue, 19 Nov 2019 10:00:00 GMT", "2019-11-19T10:00:00+00:00"),
+        ("2019", None),
+        ("yesterday", None),
+        ("2019-13-40", None),
+        ("2999-01-01", None),
+        ("0001-01-01", None),
+        (None, None),
+        ({"a": 1}, None),
+    ],
+)
+def test_dates_are_dates_or_nothing(stated: object, meant: str | None) -> None:
+    assert iso_date(stated) == meant
+
+
+def test_languages_and_urls_are_checked() -> None:
+    assert language_tag("en_GB") == "en-GB"
+    assert language_tag("English (UK)") is None
+    assert web_url("javascript:alert(1)") is None
+    assert web_url("https://a.example/x#y") == "https://a.example/x"
+    assert web_url("//a.example") is None
