@@ -86,6 +86,7 @@ class ChatModel:
             return f"Model: {self.name} at {self.where}; questions and passages are sent there."
         return f"Model: {self.name} at {self.where}, on this machine."
 
+    @property
     def ready(self) -> bool:
         """Can it be asked now? Of an endpoint that others run, always True."""
         return self._client.server is None or self._client.server.state == "ready"
