@@ -27,7 +27,7 @@ from app.answer import (
 from app.check import Checker, Session
 from app.evidence import select_evidence
 from app.followup import leans, standalone, with_context
-from app.gates import answered, worth_asking
+from app.gates import answerable, answered, belief, fit, worth_asking
 from app.model import ChatModel, ModelError, open_model
 from app.retrieve import retrieve
 from ingest import UserError
@@ -74,7 +74,7 @@ class Road:
         """
         draft = _Draft(checked_question(question), cancelled or threading.Event())
         yield from self._retrieve(draft, draft.question, history, document_ids)
-        if draft.evidence and worth_asking(self.store, draft.query, draft.hits, draft.evidence):
+        if draft.evidence:
             yield from self._write(draft)
         yield Finished(draft.answer())
 
@@ -96,9 +96,14 @@ class Road:
 
     def _write(self, draft: "_Draft") -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
+        found = fit(draft.query, draft.evidence, session)
+        if not worth_asking(found):
+            return
         try:
-            for event in self._sentences(draft, session):
-                yield event
+            if not answerable(found, belief(self.model, draft.query, draft.evidence)):
+                draft.model = self.model.name
+                return
+            yield from self._sentences(draft, session)
         except ModelError as error:
             draft.notice = str(error)
         if draft.cancelled.is_set():
@@ -119,7 +124,8 @@ class Road:
             if piece.text:
                 draft.first_token = draft.first_token or perf_counter()
                 yield from self._settled(draft, session, parser.feed(piece.text))
-                yield Writing(parser.writing)
+                if parser.writing:
+                    yield Writing(parser.writing)
             draft.usage = piece.usage or draft.usage
         draft.model = self.model.name
         yield from self._settled(draft, session, parser.close())
@@ -161,7 +167,7 @@ class _Draft:
 
     def answer(self) -> Answer:
         """What the sources bear out: an abstention when no sentence does."""
-        held = answered(self.query, self.sentences)
+        held = answered(self.sentences)
         abstained = not held and not self.cancelled.is_set()
         return Answer(
             question=self.question,

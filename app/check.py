@@ -6,7 +6,7 @@ The check is against what the spans say, never against where the model took it f
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from app.answer import AnswerSentence, Citation, Evidence
 from app.claims import Reading, flat, read
 from app.emptiness import empty
-from app.support import THRESHOLD, ClaimRead, Source, Support, reason, support
+from app.support import THRESHOLD, ClaimRead, Source, Support, denies, gained, reason, support
 from ingest.document import Metadata
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -69,14 +69,18 @@ class Session:
         if why or not self.evidence:
             return _sentence(text, (), 0.0, why or "there is no evidence to hold it against")
         claim = self._claim(text)
-        judged = self._judge(claim, pointed)
+        judged = self._judged(claim, pointed)
         probability = judged.support.probability
         citations = tuple(Citation(self.evidence[at]) for at in sorted(judged.chosen))
         if probability >= THRESHOLD:
             return _sentence(text, citations, probability, "")
         return _sentence(text, citations if pointed else (), probability, reason(claim, judged.support))
 
-    def _judge(self, claim: ClaimRead, pointed: Sequence[int]) -> Judged:
+    def judge(self, text: str, cited: Sequence[int]) -> Judged:
+        """The spans chosen for a sentence and the features of its support: for the fit."""
+        return self._judged(self._claim(text), self._indexes(cited))
+
+    def _judged(self, claim: ClaimRead, pointed: Sequence[int]) -> Judged:
         """The cited spans where they suffice, else the best of all."""
         own = self._best(claim, pointed) if pointed else None
         if own and own.support.probability >= THRESHOLD:
@@ -93,10 +97,25 @@ class Session:
             rest = [at for at in indexes if at not in best.chosen]
             joined = [Judged((*best.chosen, at), self._support(claim, (*best.chosen, at))) for at in rest]
             further = max(joined, key=_strength, default=None)
-            if further is None or not _adds(best, further):
+            if further is None or not self._adds(claim, best, further):
                 break
             best = further
         return best
+
+    def _adds(self, claim: ClaimRead, before: Judged, after: Judged) -> bool:
+        """Whether the last span earned its place, by a statement of its own.
+
+        A span that lends only a name or a number would let any name do what another span tells.
+        """
+        last, earlier = after.chosen[-1], before.chosen
+        beside = any(self._adjacent(one, last) or self._adjacent(last, one) for one in earlier)
+        words = gained(claim.reading, [self._sources[at] for at in earlier], self._sources[last])
+        clearer = after.support.logit > before.support.logit + WORTH_JOINING
+        return words >= (1 if beside else 2) and (clearer or len(after.support.faults) < len(before.support.faults))
+
+    def _adjacent(self, first: int, second: int) -> bool:
+        one, two = self.evidence[first].span, self.evidence[second].span
+        return one.document_id == two.document_id and 0 <= two.start - one.end <= NEIGHBOUR_CHARACTERS
 
     def _nearest(self, claim: ClaimRead, pointed: Sequence[int]) -> list[int]:
         """The evidence that is nearest to the claim in words and meaning, and all that was cited."""
@@ -115,9 +134,10 @@ class Session:
     def _claim(self, text: str) -> ClaimRead:
         reading = read(text)
         # "13." or "Ri Kil-song." says something only as the answer to its question.
-        fragment = len(reading.stems) < FRAGMENT_STEMS
-        vector = self.embed([f"{self.question} {text}" if fragment else text])[0]
-        return ClaimRead(reading, vector, read(self.question))
+        if len(reading.stems) < FRAGMENT_STEMS:
+            reading, text = _answering(self.question, text), f"{self.question} {text}"
+        denied = any(denies(reading, source) for source in self._sources)
+        return ClaimRead(reading, self.embed([text])[0], read(self.question), denied)
 
     @cached_property
     def _sources(self) -> tuple[Source, ...]:
@@ -131,22 +151,30 @@ class Session:
                 flat=flat(item.span.text),
                 vector=self.vectors[at],
                 title=_about(item.metadata),
-                before=self._before(item),
+                before=self._before(at),
                 known=frozenset(known[item.span.document_id]),
             )
             for at, item in enumerate(self.evidence)
         )
 
-    def _before(self, item: Evidence) -> Reading | None:
-        for other in self.evidence:
-            gap = item.span.start - other.span.end
-            if other.span.document_id == item.span.document_id and 0 <= gap <= NEIGHBOUR_CHARACTERS:
-                return read(other.span.text)
-        return None
+    def _before(self, at: int) -> Reading | None:
+        before = (n for n in range(len(self.evidence)) if self._adjacent(n, at))
+        return next((read(self.evidence[n].span.text) for n in before), None)
 
 
 def _sentence(text: str, citations: tuple[Citation, ...], probability: float, why: str) -> AnswerSentence:
     return AnswerSentence(text, citations, "unsupported" if why else "supported", probability, why)
+
+
+def _answering(question: str, text: str) -> Reading:
+    """A fragment's reading with the words of its question; its numbers and names are its own."""
+    own, whole = read(text), read(f"{question} {text}")
+    start = len(whole.tokens) - len(own.tokens)
+    return replace(
+        whole,
+        numbers=tuple(number for number in whole.numbers if number.position >= start),
+        names=tuple(name for name in whole.names if name.position >= start),
+    )
 
 
 def _about(metadata: Metadata) -> Reading:
@@ -156,11 +184,3 @@ def _about(metadata: Metadata) -> Reading:
 
 def _strength(judged: Judged) -> tuple[bool, float]:
     return not judged.support.faults, judged.support.logit
-
-
-def _adds(before: Judged, after: Judged) -> bool:
-    """Whether the last span earned its place: it ends a fault, or brings words and clear log-odds."""
-    one, two = before.support, after.support
-    if len(two.faults) < len(one.faults):
-        return True
-    return two.features.cover > one.features.cover and two.logit > one.logit + WORTH_JOINING

@@ -13,6 +13,7 @@ from app.numbers import Number, read_numbers
 from app.wordlists import (
     ALIASES,
     CONTRACTIONS,
+    INSTEAD,
     NEGATIONS,
     NOT_NEGATED,
     OPPOSITES,
@@ -21,7 +22,7 @@ from app.wordlists import (
 )
 
 NEGATED_STEMS = 4  # content words that a negation is taken to govern
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥]|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥']|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
 _QUOTED = re.compile(r"[“\"]([^“”\"]{2,400})[”\"]")
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af])")
@@ -40,10 +41,14 @@ class Token:
 
 @dataclass(frozen=True)
 class Name:
-    """A run of capitalised words, lower-cased; `certain` is false for a lone word that opens a sentence."""
+    """A run of capitalised words, lower-cased, at `position` over `length` tokens.
+
+    `certain` is false for a lone word that opens a sentence.
+    """
 
     words: tuple[str, ...]
     position: int
+    length: int
     certain: bool = True
 
 
@@ -167,13 +172,14 @@ def _name(tokens: tuple[Token, ...], start: int, end: int) -> list[Name]:
     words = tuple(token.word for token in tokens[start:end] if token.stem)
     if not words:
         return []
-    return [Name(words, start, certain=not (opens and len(words) == 1))]
+    return [Name(words, start, end - start, certain=not (opens and len(words) == 1))]
 
 
 def _negated(tokens: tuple[Token, ...]) -> list[frozenset[str]]:
     found = []
     for at, token in enumerate(tokens):
-        if token.word not in NEGATIONS or (token.word == "not" and _next_word(tokens, at) in NOT_NEGATED):
+        instead = (token.word, _next_word(tokens, at)) in INSTEAD
+        if not instead and token.word not in NEGATIONS or (token.word == "not" and _next_word(tokens, at) in NOT_NEGATED):
             continue
         governed: list[str] = []
         for later in tokens[at + 1 :]:

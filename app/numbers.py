@@ -91,7 +91,7 @@ def _number(words: Sequence[str], start: int) -> Number | None:
         scale = 1.0
     if words[start] == "one" and end == start + 1:
         return None
-    decade = digits and end < len(words) and words[end] == "s" and value % 10 == 0
+    decade = digits and end < len(words) and words[end] in {"s", "'"} and value % 10 == 0
     end += decade
     if digits and end < len(words) and words[end] in {"st", "nd", "rd", "th"}:
         end += 1

@@ -36,10 +36,19 @@ class Claim:
     numbers: tuple[int, ...]
 
 
+DOUBT = "First decide: do the sentences contain the answer to the question? Reply yes or no."
+
+
 def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
     """The conversation for the model: fixed instructions first (so that they stay cached), then the evidence."""
     content = f"Sentences:\n{_numbered(evidence)}\n\nQuestion: {neutralise(question)}"
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+
+
+def doubt(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
+    """Asks whether the evidence holds the answer; begins as `messages` does, so both share the cache."""
+    system, user = messages(question, evidence)
+    return [system, {**user, "content": f"{user['content']}\n\n{DOUBT}"}]
 
 
 def grammar(evidence: Sequence[Evidence]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from app.claims import Name, Reading, flat
+from app.roles import swapped
 from app.numbers import Number
 from app.wordlists import DEMONYMS
 
@@ -29,7 +30,8 @@ class Features:
     from the spans; names_asked: found in the question only; names_unsure: a lone missing word that
     opens the claim. context: least share of a number's or name's neighbours that stand near it in a
     span. quoted: quotations not verbatim. polarity: a negation on one side only. opposite: rise
-    against fall. spans: how many are joined.
+    against fall. swapped: a word whose left and right neighbours have changed places. denied: another
+    sentence of the evidence says nearly the same with a "not" or an opposite. spans: how many are joined.
     """
 
     cover: float
@@ -48,6 +50,8 @@ class Features:
     quoted: float
     polarity: float
     opposite: float
+    swapped: float
+    denied: float
     spans: float
 
 
@@ -55,7 +59,7 @@ class Features:
 COEFFICIENTS = Features(
     cover=4.0, best_cover=2.0, uncovered=-0.4, asked=0.5, pairs=1.0, order=0.5, similarity=2.0, best_similarity=2.0,
     numbers=-4.0, names=-3.0, names_asked=-1.0, names_unsure=-1.0, context=1.0, quoted=-4.0, polarity=-3.0,
-    opposite=-2.0, spans=-0.3,
+    opposite=-2.0, swapped=-2.0, denied=-2.0, spans=-0.3,
 )  # fmt: skip
 CONSTANT = -6.0
 THRESHOLD = 0.5
@@ -79,11 +83,15 @@ class Source:
 
 @dataclass(frozen=True)
 class ClaimRead:
-    """A claim as the checker reads it, with the question that it answers."""
+    """A claim as the checker reads it, with the question that it answers.
+
+    `denied` is true when some sentence of the evidence holds nearly all its words and denies them.
+    """
 
     reading: Reading
     vector: np.ndarray
     question: Reading
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,9 +148,27 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
         quoted=float(min(3, len(quotes))),
         polarity=polarity,
         opposite=opposite,
+        swapped=swapped(claim.reading, [source.reading for source in sources]),
+        denied=float(claim.denied),
         spans=float(len(sources) - 1),
     )
     return Support(features, tuple(_faults(missing, lost, quotes)))
+
+
+def denies(claim: Reading, source: Source) -> bool:
+    """Whether the span holds nearly all words of the claim, but with a "not" or an opposite."""
+    stems = claim.stem_set
+    if len(_uncovered(stems, source.reading.stem_set)) > 0.25 * len(stems):
+        return False
+    return bool(_polarity(claim, [source]) or _opposite(claim, [source]))
+
+
+def gained(claim: Reading, before: Sequence[Source], after: Source) -> int:
+    """How many content words of the claim, outside its names, one more span brings."""
+    named = {stem for stem, at in claim.stems for n in claim.names if n.position <= at < n.position + n.length}
+    said = frozenset().union(*(source.reading.stem_set for source in before))
+    left = _uncovered(claim.stem_set - named, said)
+    return len(left) - len(_uncovered(left, after.reading.stem_set))
 
 
 def reason(claim: ClaimRead, found: Support) -> str:
@@ -150,7 +176,7 @@ def reason(claim: ClaimRead, found: Support) -> str:
     if found.faults:
         return found.faults[0]
     features = found.features
-    if features.polarity:
+    if features.polarity or features.denied and not features.opposite:
         return "the cited text differs in a “not”"
     if features.opposite:
         return "the cited text says the opposite of one of its words"
@@ -295,7 +321,7 @@ def _context(claim: Reading, sources: Sequence[Source]) -> float:
     for name in claim.names:
         if name.certain:
             shares.append(
-                _company(claim, name.position, name.position + len(name.words), _name_spots(name, sources))
+                _company(claim, name.position, name.position + name.length, _name_spots(name, sources))
             )
     return min(shares, default=1.0)
 

@@ -22,7 +22,10 @@ notes noted
 """.split()
 )
 
-PRONOUNS = frozenset("he she it they him her his hers its their them this these that those such".split())
+# Words that lean on the sentence before.
+PRONOUNS = frozenset(
+    "he she it they him her his hers its their them this these those such also both another other".split()
+)
 
 NEGATIONS = frozenset(
     """
@@ -30,6 +33,9 @@ not no never neither nor none nobody nothing cannot without unlike hardly barely
 refused refuses refuse denied denies deny lack lacks lacked
 """.split()
 )
+
+# "A rather than B" denies B.
+INSTEAD = frozenset({("rather", "than"), ("instead", "of")})
 
 # "not only A but B" denies nothing.
 NOT_NEGATED = frozenset({"only", "just", "merely", "simply", "least", "necessarily"})
@@ -106,7 +112,8 @@ CONTRACTIONS = tuple(
         (r"\bcan(?:no|')t\b", "can not"),
         (r"\bwon't\b", "will not"),
         (r"n't\b", " not"),
-        (r"'(?:s|re|ve|ll|d|m)?(?=\W|$)", " "),
+        (r"'(?:re|ve|ll|d|m)(?=\W|$)", " "),
+        (r"'(?:s)?(?=\W|$)", " ' "),  # the mark stays: it ends a name
         (r"(?<=\d),(?=\d{3})", ""),
     )
 )

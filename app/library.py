@@ -1,0 +1,161 @@
+"""The page's library: what it shows of the sources, and adding, removing and refreshing them."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from app import shelf
+from app.room import UNFORESEEN, Room
+from ingest import UserError
+from ingest.add import Upload, add_sources
+from ingest.progress import Progress
+from ingest.sync import sync
+
+Say = Callable[[str], None]
+MOST_SOURCES = 100  # that one request may add
+MOST_CHARACTERS = 4_000  # of an address
+
+
+class Library:
+    """Sources as the page shows them; changes run one at a time and can be stopped."""
+
+    def __init__(self, room: Room, uploads: Path) -> None:
+        self._room, self._uploads = room, uploads
+        self._stops: dict[str, threading.Event] = {}
+
+    def sources(self) -> dict[str, Any]:
+        """The list as HTML, and questions to begin with."""
+        catalog = self._room.road.store.catalog
+        entries = catalog.documents()
+        items = [shelf.source_html(entry.document_id, entry.metadata, entry.passages) for entry in entries]
+        first = [catalog.document(entry.document_id) for entry in entries[:3]]
+        return {
+            "list": "".join(items),
+            "ids": [entry.document_id for entry in entries],
+            "suggestions": shelf.suggestions(first),
+        }
+
+    def document(self, document_id: str) -> dict[str, Any]:
+        """One article for the reader, with questions to ask about it. Raises `UserError` if it is gone."""
+        document = self._room.road.store.catalog.document(document_id)
+        return {
+            "id": document.document_id,
+            "title": document.metadata.title,
+            "html": shelf.reader_html(document),
+            "suggestions": shelf.suggestions([document]),
+        }
+
+    def change(self, session: str, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Add (`add`: addresses, `files`: uploads) or remove (`remove`: a document id), as messages; never raises."""
+        stopped, lines = threading.Event(), SimpleQueue[str]()
+        self._stops[session] = stopped
+        outcome: dict[str, Any] = {}
+
+        def work() -> None:
+            try:
+                outcome.update(self._change(wanted, lines.put, stopped.is_set))
+            except UserError as error:
+                outcome.update(_results((str(error), True)))
+            except Exception:
+                outcome.update(_results((UNFORESEEN, True)))
+                raise
+
+        thread = threading.Thread(target=work, name="change-library", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                if line := _newest(lines):
+                    yield {"done": False, "line": line}
+            yield {"done": True, "results": [], "opened": None, "removed": None, **outcome}
+        finally:
+            stopped.set()
+            self._stops.pop(session, None)
+
+    def stop(self, session: str) -> None:
+        """End the change that a browser session began; what is finished by then stays."""
+        if stopped := self._stops.get(session):
+            stopped.set()
+
+    def _change(self, wanted: dict[str, Any], say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
+        if wanted.get("remove"):
+            return self._remove(str(wanted["remove"]), say)
+        addresses = [str(address)[:MOST_CHARACTERS] for address in wanted.get("add") or []]
+        files = [self._upload(str(path)) for path in wanted.get("files") or []]
+        if not addresses and not files:
+            raise UserError("Nothing to add: paste an address that begins with http:// or https://, or drop a file.")
+        if len(addresses) + len(files) > MOST_SOURCES:
+            raise UserError(f"At most {MOST_SOURCES} sources are added at a time.")
+        for address in addresses:
+            # From the page only addresses: a path would read the server's own files.
+            if not address.startswith(("http://", "https://")):
+                raise UserError(f"{address} is no web address: it must begin with http:// or https://.")
+        return self._add([*addresses, *files], say, stop)
+
+    def _add(self, sources: Sequence[str | Upload], say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
+        report = add_sources(
+            self._room.settings,
+            sources,
+            progress=lambda done, known, source: say(f"Read {done} of {known}: {_name(source)}"),
+            stop=stop,
+        )
+        self._sync(say, stop)
+        rows = self._room.road.store.catalog.documents()
+        kept = [*report.added, *report.updated, *report.unchanged]
+        written = {one.path.relative_to(self._room.settings.corpus_dir).as_posix() for one in kept if one.path}
+        opened = [row for row in rows if written.intersection(row.paths)]
+        lines = [(f"Added “{row.metadata.title}”.", False) for row in opened[:5]]
+        if len(opened) > 5:
+            lines.append((f"Added {len(opened) - 5} more.", False))
+        lines += [(f"{_name(one.source)}: {one.reason}", True) for one in report.failed]
+        if report.stopped:
+            lines.append(("Stopped: the rest was not added.", True))
+        return {**_results(*lines), "opened": opened[0].document_id if opened else None}
+
+    def _remove(self, document_id: str, say: Say) -> dict[str, Any]:
+        rows = [row for row in self._room.road.store.catalog.documents() if row.document_id == document_id]
+        if not rows:
+            raise UserError("This source is not in the library any more.")
+        for path in rows[0].paths:
+            (self._room.settings.corpus_dir / path).unlink(missing_ok=True)
+        self._sync(say, lambda: False)
+        return {**_results((f"Removed “{rows[0].metadata.title}”.", False)), "removed": document_id}
+
+    def _sync(self, say: Say, stop: Callable[[], bool]) -> None:
+        def told(progress: Progress) -> None:
+            total = f" {progress.done:,.0f} of {progress.total:,.0f}" if progress.total else ""
+            say(f"{progress.step}{total} …")
+
+        sync(self._room.settings, told, stop)
+        self._room.road.store.refresh()
+
+    def _upload(self, path: str) -> Upload:
+        """A file that the browser uploaded, read and deleted; nothing outside the uploads is touched."""
+        file = Path(path).resolve()
+        if not file.is_relative_to(self._uploads.resolve()) or not file.is_file():
+            raise UserError("An upload is no longer there: choose the file again.")
+        data = file.read_bytes()
+        shutil.rmtree(file.parent, ignore_errors=True)
+        return Upload(file.name, data)
+
+
+def _newest(lines: "SimpleQueue[str]") -> str | None:
+    """The last line of those that wait, or None when there is none for a while."""
+    try:
+        line = lines.get(timeout=0.1)
+        while not lines.empty():
+            line = lines.get_nowait()
+    except Empty:
+        return None
+    return line
+
+
+def _results(*lines: tuple[str, bool]) -> dict[str, Any]:
+    return {"results": [{"line": line, "fault": fault} for line, fault in lines]}
+
+
+def _name(source: str) -> str:
+    """A file by its name, an address as it is."""
+    return source if source.startswith(("http://", "https://")) else Path(source).name or source

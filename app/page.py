@@ -1,0 +1,121 @@
+"""The only Gradio: the page's frame, its events and uploads; wiring, no logic.
+
+Three gr.HTML: `frame` holds the page's static HTML and calls the server's read-only functions;
+`answers` and `changes` show nothing and carry the streams of the two kinds of long work. The
+script of the page (static/page.js) raises their events and gets their values.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+
+from app.library import Library
+from app.room import Room
+from ingest import UserError
+
+STATIC = Path(__file__).resolve().parent / "static"
+WAITING = 40  # questions that may wait for their turn; the next one is refused
+ANSWERING = 4  # at a time: the embedded model has as many slots
+# How long an upload that was not added is kept, and how often that is looked at, in seconds.
+UPLOADS_KEPT = (3600, 3600)
+
+_FRAME = "window.room.frame(element, server, upload)"
+_ANSWERS = "window.room.answers({ask: (data) => trigger('ask', data), stop: (data) => trigger('stop', data)}); "
+_CHANGES = "window.room.changes({change: (data) => trigger('change', data), halt: () => trigger('halt')}); "
+_VALUE = "watch('value', () => window.room.{receive}(props.value))"
+
+
+def mount(app: FastAPI, room: Room, library: Library) -> None:
+    """Put the page at / of `app`: nothing shown, served, recorded or loaded that is not ours."""
+    plain = gr.themes.Base(font=["ui-serif", "Georgia", "serif"], font_mono=["ui-monospace", "monospace"])
+    gr.mount_gradio_app(
+        app,
+        build(room, library),
+        path="/",
+        allowed_paths=[],
+        show_error=False,
+        max_file_size="50mb",
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=[],
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+        theme=plain,
+        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
+    )
+
+
+def build(room: Room, library: Library) -> gr.Blocks:
+    """The page over `room` and `library`, not yet served."""
+    with gr.Blocks(title="Reading room", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT) as page:
+        _html("frame", html_template=_shell(), js_on_load=_FRAME, server_functions=_reads(room, library))
+        answers = _html("answers", js_on_load=_ANSWERS + _VALUE.format(receive="answered"))
+        changes = _html("changes", js_on_load=_CHANGES + _VALUE.format(receive="changed"))
+
+        def ask(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+            yield from room.ask(_session(request), event._data)
+
+        def stop(event: gr.EventData, request: gr.Request) -> None:
+            room.stop(_session(request), str(event._data.get("turn", "")))
+
+        def change(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+            yield from library.change(_session(request), event._data)
+
+        def halt(request: gr.Request) -> None:
+            library.stop(_session(request))
+
+        def leave(request: gr.Request) -> None:
+            room.stop(_session(request))
+
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        streams = private | {"trigger_mode": "multiple"}
+        answers.ask(ask, outputs=answers, concurrency_limit=ANSWERING, **streams)
+        answers.stop(stop, queue=False, **streams)
+        changes.change(change, outputs=changes, concurrency_limit=1, **streams)
+        changes.halt(halt, queue=False, **streams)
+        page.unload(leave)
+    page.queue(max_size=WAITING, api_open=False)
+    return page
+
+
+def _html(name: str, **options: Any) -> gr.HTML:
+    options = {"html_template": "", **options}
+    return gr.HTML(elem_id=name, apply_default_css=False, **options)
+
+
+def _shell() -> str:
+    return (STATIC / "page.html").read_text(encoding="utf-8")
+
+
+def _session(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _reads(room: Room, library: Library) -> list[Callable[..., Any]]:
+    """Functions that the page's script calls, with one value each; they change only the feedback file."""
+
+    def status(_: None) -> dict[str, str]:
+        return room.status()
+
+    def sources(_: None) -> dict[str, Any]:
+        return _told(library.sources)
+
+    def document(document_id: str) -> dict[str, Any]:
+        return _told(lambda: library.document(str(document_id)))
+
+    def rate(record: dict[str, Any]) -> dict[str, Any]:
+        return _told(lambda: room.feedback(record))
+
+    return [status, sources, document, rate]
+
+
+def _told(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result, or the one line of a fault that the user can mend."""
+    try:
+        return read()
+    except UserError as error:
+        return {"error": str(error)}

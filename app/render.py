@@ -1,0 +1,234 @@
+"""Answer and events -> escaped HTML and Markdown; pure.
+
+Nothing that a model or a document wrote becomes markup here, save bold, italics and code. There is
+no link or image in what this file writes; a citation is a button with the numbers of its span.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from app.answer import Answer, AnswerSentence, Evidence
+from ingest.document import Hit, Metadata
+
+# Characters that show nothing or turn the text around them: controls, soft hyphen, zero width and
+# bidirectional marks, variation selectors, tags (OWASP LLM01:2026).
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
+_LOOK = re.compile(
+    r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\1(?![\w*])|`([^`\n]{1,200})`"
+)
+_ACTIVE = re.compile(r"([\[\]<$`])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!])")
+
+
+def visible(text: str) -> str:
+    """`text` without the characters that show nothing or reorder what is shown."""
+    return _UNSEEN.sub("", text)
+
+
+def words_html(text: str) -> str:
+    """Text of a model, escaped; `**bold**`, `*italics*` and `` `code` `` get their look."""
+
+    def look(match: re.Match[str]) -> str:
+        if match[3] is not None:
+            return f"<code>{match[3]}</code>"
+        tag = "strong" if match[1] == "**" else "em"
+        return f"<{tag}>{match[2]}</{tag}>"
+
+    return _LOOK.sub(look, escape(visible(text)))
+
+
+def sentence_html(sentence: AnswerSentence) -> str:
+    """One checked sentence with its citation chips, or with the word on why it is not supported."""
+    chips = "".join(chip_html(citation.evidence) for citation in sentence.citations)
+    tag = "q" if sentence.quoted else "span"
+    text = f"<{tag}>{words_html(sentence.text)}</{tag}"
+    if sentence.verdict == "supported":
+        return f'<span class="claim" dir="auto">{text}>{chips}</span>'
+    why = f": {escape(visible(sentence.why))}" if sentence.why else ""
+    flag = f'<small class="flag">not supported{why}</small>'
+    return f'<span class="claim unsupported" dir="auto">{text}>{chips} {flag}</span>'
+
+
+def chip_html(evidence: Evidence) -> str:
+    """The button that opens the reader at the evidence; the page shows its data on hover."""
+    title = visible(evidence.metadata.title)
+    return (
+        f'<button type="button" class="chip" {_span_data(evidence)} data-title="{escape(title)}" '
+        f'data-note="{escape(byline(evidence.metadata))}" '
+        f'data-quote="{escape(visible(evidence.span.text))}" '
+        f'aria-label="Source {evidence.number}: {escape(title)}">{evidence.number}</button>'
+    )
+
+
+def evidence_html(query: str, hits: Sequence[Hit], evidence: Sequence[Evidence]) -> str:
+    """The evidence panel: passages found, best first, each with the numbered sentences cut from it."""
+    if not hits:
+        return '<p class="none">No passage was found.</p>'
+    groups = "".join(_hit_html(hit, evidence) for hit in hits)
+    searched = f'<p class="query">Searched for <q dir="auto">{escape(visible(query))}</q></p>'
+    return f'{searched}<ol class="hits">{groups}</ol>'
+
+
+def evidence_title(hits: Sequence[Hit], evidence: Sequence[Evidence]) -> str:
+    """The panel's heading, plain text."""
+    sources = len({hit.passage.span.document_id for hit in hits})
+    passages, of = _count(len(hits), "passage"), _count(sources, "source")
+    return f"{_count(len(evidence), 'sentence')} from {passages} of {of}" if evidence else f"{passages} of {of}"
+
+
+def _hit_html(hit: Hit, evidence: Iterable[Evidence]) -> str:
+    span = hit.passage.span
+    inside = [one for one in evidence if one.span.document_id == span.document_id]
+    inside = [one for one in inside if span.start <= one.span.start and one.span.end <= span.end]
+    heading = f' <span class="heading">{escape(visible(hit.passage.heading))}</span>' if hit.passage.heading else ""
+    scores = f"dense {hit.dense:.2f}, lexical {hit.lexical:.1f}"
+    head = (
+        f'<button type="button" class="opens" data-document="{span.document_id}" data-start="{span.start}" '
+        f'data-end="{span.end}">{escape(visible(hit.metadata.title))}</button>{heading}'
+        f'<span class="score" title="{scores}"><span class="unseen">score </span>{hit.score:.2f}</span>'
+    )
+    body = "".join(_evidence_line(one) for one in inside)
+    if not inside:
+        body = f'<p class="rest" dir="auto">{escape(visible(_short(span.text, 240)))}</p>'
+    return f'<li><p class="hit" dir="auto">{head}</p>{body}</li>'
+
+
+def _evidence_line(one: Evidence) -> str:
+    return (
+        f'<p class="line" dir="auto" data-number="{one.number}">{chip_html(one)}'
+        f" <span>{escape(visible(one.span.text))}</span></p>"
+    )
+
+
+def abstention_html(answer: Answer) -> str:
+    """What an abstention says, with the nearest passages, each of which opens the reader."""
+    if not answer.passages:
+        return (
+            '<p class="abstained"><strong>There is nothing to answer from.</strong> '
+            "Add a source, or choose other sources to ask.</p>"
+        )
+    nearest = "".join(_nearest_html(hit) for hit in answer.passages[:3])
+    return (
+        '<p class="abstained"><strong>The sources do not answer this.</strong> '
+        f'These passages come nearest:</p><ul class="nearest">{nearest}</ul>'
+    )
+
+
+def _nearest_html(hit: Hit) -> str:
+    span = hit.passage.span
+    return (
+        f'<li><button type="button" class="opens" data-document="{span.document_id}" '
+        f'data-start="{span.start}" data-end="{span.end}">{escape(visible(hit.metadata.title))}</button>'
+        f'<p dir="auto">{escape(visible(_short(span.text, 280)))}</p></li>'
+    )
+
+
+def notice_html(answer: Answer) -> str:
+    """Lines about how the answer came about: that no model wrote it, what went wrong."""
+    lines = []
+    if answer.model is None and answer.sentences:
+        lines.append("No model wrote this. These are sentences of your sources, word for word.")
+    if answer.notice:
+        lines.append(answer.notice)
+    return "".join(f'<p class="notice">{escape(visible(line))}</p>' for line in lines)
+
+
+def foot_html(answer: Answer) -> str:
+    """Who wrote it, how long it took, how many sentences are supported."""
+    parts = []
+    if answer.sentences:
+        supported = sum(sentence.verdict == "supported" for sentence in answer.sentences)
+        parts.append(f"{supported} of {_count(len(answer.sentences), 'sentence')} supported")
+    if answer.model:
+        parts.append(escape(visible(answer.model)))
+    parts.append(f"{answer.timings.total_ms / 1000:.1f} s")
+    return " · ".join(parts)
+
+
+def answer_text(answer: Answer) -> str:
+    """The answer as plain text without citations: what the next question's history holds."""
+    if answer.abstained:
+        return "The sources do not answer this."
+    return " ".join(visible(sentence.text) for sentence in answer.sentences)
+
+
+def answer_markdown(answer: Answer, first: int = 1) -> str:
+    """The answer in Markdown with its citations as footnotes, numbered from `first`.
+
+    Whatever in it could act as Markdown or HTML is escaped, so that an export is as inert as the page.
+    """
+    if answer.abstained:
+        return "*The sources do not answer this.*\n"
+    numbers: dict[tuple[str, int, int], int] = {}
+    notes: list[str] = []
+    sentences = []
+    for sentence in answer.sentences:
+        marks = ""
+        for citation in sentence.citations:
+            span = citation.span
+            key = (span.document_id, span.start, span.end)
+            if key not in numbers:
+                numbers[key] = first + len(numbers)
+                notes.append(f"[^{numbers[key]}]: {_footnote(citation.evidence)}")
+            marks += f"[^{numbers[key]}]"
+        flag = "" if sentence.verdict == "supported" else f" *(not supported{_why(sentence)})*"
+        sentences.append(f"{markdown_text(sentence.text)}{marks}{flag}")
+    lines = [" ".join(sentences)]
+    if answer.notice:
+        lines.append(f"*{markdown_text(answer.notice)}*")
+    return "\n\n".join([*lines, "\n".join(notes)]).strip() + "\n"
+
+
+def _why(sentence: AnswerSentence) -> str:
+    return f": {markdown_text(sentence.why)}" if sentence.why else ""
+
+
+def _footnote(evidence: Evidence) -> str:
+    """Quote, title, author, date and address of one citation, in one line of Markdown."""
+    about = ", ".join(filter(None, (evidence.metadata.title, byline(evidence.metadata))))
+    link = web_link(evidence.metadata)
+    address = f" <{link}>" if link else ""
+    return f"“{markdown_text(evidence.span.text)}” {markdown_text(about)}.{address}"
+
+
+def markdown_text(text: str) -> str:
+    """One line of Markdown that shows `text` as it stands."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
+
+
+def inert(text: str) -> str:
+    """`text` in which no Markdown link, image, HTML or formula becomes active in another program."""
+    return _ACTIVE.sub(r"\\\1", visible(text))
+
+
+def web_link(metadata: Metadata) -> str | None:
+    """The article's own address if it is a plain web address, else None."""
+    url = metadata.url or ""
+    return url if re.fullmatch(r"https?://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+", url) else None
+
+
+def byline(metadata: Metadata) -> str:
+    """Author, site and day of publication, as far as they are known."""
+    day = (metadata.published or "")[:10]
+    return visible(" · ".join(filter(None, (metadata.author, metadata.site, day))))
+
+
+def _span_data(evidence: Evidence) -> str:
+    span = evidence.span
+    return (
+        f'data-document="{escape(span.document_id)}" data-start="{span.start}" data-end="{span.end}" '
+        f'data-number="{evidence.number}"'
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _short(text: str, limit: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"

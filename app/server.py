@@ -1,0 +1,123 @@
+"""The web server: FastAPI, the guard before it, the page and the other doors in it, uvicorn.
+
+Safe by default: loopback only unless APP_AUTH is set, nothing of Gradio's environment, private
+folders, and no route that the product does not need.
+"""
+
+import ipaddress
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from app.guard import Guard, read_users
+from app.room import Room
+from ingest import UserError
+from ingest.settings import Settings
+
+STATIC = Path(__file__).resolve().parent / "static"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HEAD = '<link rel="stylesheet" href="/room/page.css"><script src="/room/page.js"></script>'
+
+
+def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None:
+    """Serve the chat until Ctrl-C. Raises `UserError` when it may not or cannot listen there."""
+    users = _users(settings)
+    if not users and not _is_loopback(host):
+        raise UserError(
+            f"{host} can be reached from other machines: set APP_AUTH=user:password first, or leave --host out."
+        )
+    listener = _listen(host, port)
+    with tempfile.TemporaryDirectory(prefix="reading-room-") as uploads:
+        room = Room(settings)
+        room.open()
+        app = create_app(settings, room, Path(uploads), host)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
+        )
+        shown = f"[{host}]" if ":" in host else host
+        print(f"The chat is open on http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it).", flush=True)
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            room.close()
+            listener.close()
+
+
+def create_app(settings: Settings, room: Room, uploads: Path, host: str = "127.0.0.1") -> Guard:
+    """The whole application as ASGI; `uploads` is a private folder for files being added."""
+    _prepare_gradio(uploads)
+    from app.api import routes
+    from app.library import Library
+    from app.mcp import create_mcp
+    from app.page import mount
+
+    mcp = create_mcp(room)
+    mcp_routes = mcp.streamable_http_app().routes
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with mcp.session_manager.run():
+            yield
+        room.close()
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.include_router(routes(room))
+    app.router.routes.extend(mcp_routes)
+    app.mount("/room", StaticFiles(directory=STATIC))
+    mount(app, room, Library(room, uploads))
+    return Guard(app, _hosts(host), _users(settings), HEAD)
+
+
+def _prepare_gradio(uploads: Path) -> None:
+    """Before Gradio is imported: none of its variables but ours, no telemetry, private files."""
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    uploads.chmod(0o700)
+
+
+def _users(settings: Settings) -> dict[str, str]:
+    try:
+        return read_users(settings.app_auth)
+    except ValueError:
+        raise UserError("APP_AUTH must be user:password, several separated by commas.") from None
+
+
+def _hosts(host: str) -> frozenset[str]:
+    """The names that requests may call the server by; any when it listens for other machines."""
+    return frozenset(LOOPBACK) if _is_loopback(host) else frozenset("*")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, taken before anything slow begins. Raises `UserError` if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise UserError(
+            f"Cannot listen on {host}:{port} ({reason}): choose another one with --port, e.g. --port {port + 1}."
+        ) from error
+    return listener

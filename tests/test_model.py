@@ -1,0 +1,278 @@
+import asyncio
+import logging
+import queue
+import socket
+import threading
+import time
+
+import pytest
+
+from app.client import Limits
+from app.endpoint import Endpoint
+from app.faults import clip
+from app.markup import ThinkingFilter, neutralise
+from app.model import ChatModel, ModelError, open_model
+from ingest import UserError
+from ingest.settings import load_settings
+from tests.servers.faulty import FaultyServer
+
+ASK = [{"role": "user", "content": "A secret question"}]
+KEY = "sk-abcdefghijklmnop"
+QUICK = Limits(connect=2, first_token=1, stall=0.5, retry_after=2)
+
+
+@pytest.fixture
+def server():
+    with FaultyServer() as running:
+        yield running
+
+
+@pytest.fixture
+def opened():
+    models = []
+
+    def start(url, name, limits=QUICK):
+        models.append(ChatModel(Endpoint(url, name), KEY, None, limits))
+        return models[-1]
+
+    yield start
+    for model in models:
+        model.close()
+
+
+def ask(model, **options):
+    """The text that came, and the error that ended it or None."""
+    text = ""
+    try:
+        for piece in model.stream(ASK, max_tokens=50, **options):
+            text += piece.text
+    except ModelError as error:
+        return text, error
+    return text, None
+
+
+def settings(tmp_path, **variables):
+    return load_settings({"CACHE_DIR": str(tmp_path), **variables}, tmp_path / "no.env")
+
+
+def test_pieces_join_to_the_text_and_the_last_tells_why_it_ended(server, opened):
+    pieces = list(opened(server.url, "good").stream(ASK, max_tokens=50))
+    assert [p.text for p in pieces] == ["Hello", " there.", ""]
+    assert pieces[-1].finish_reason == "stop"
+    assert (pieces[-1].usage.prompt_tokens, pieces[-1].usage.completion_tokens) == (7, 2)
+    assert opened(server.url, "good").complete(ASK, max_tokens=50).text == "Hello there."
+
+
+# model of the faulty server -> kind of error, text that stands, a word of the message
+FAULTS = {
+    "silent": ("timeout", "", "within 1 seconds"),
+    "stall": ("stall", "Half an", "stopped writing"),
+    "unauthorized": ("unauthorized", "", "OPENAI_API_KEY"),
+    "missing": ("not_found", "", "It has: good, other"),
+    "busy": ("rate_limit", "", "in 60 seconds"),
+    "broke": ("rate_limit", "", "quota"),
+    "broken": ("server", "", "HTTP 500"),
+    "long_prompt": ("context", "", "longer than"),
+    "cut": ("cut", "Half an", "broke off"),
+    "cut_cleanly": ("cut", "Half an", "broke off"),
+    "malformed": ("malformed", "Half an", "not valid JSON"),
+    "malformed_first": ("malformed", "", "not valid JSON"),
+    "failed_later": ("server", "Half an", "out of memory"),
+    "empty": ("empty", "", "empty"),
+    "nothing": ("empty", "", "empty"),
+    "wrong_json": ("wrong_json", "", "OPENAI_BASE_URL"),
+    "wrong_types": ("wrong_json", "", "OPENAI_BASE_URL"),
+    "page": ("wrong_json", "", "text/html"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_one_plain_line_and_the_text_so_far_stands(server, opened, caplog, fault):
+    caplog.set_level(logging.DEBUG)
+    kind, stands, word = FAULTS[fault]
+    text, error = ask(opened(server.url, fault))
+    assert (error.kind, text, error.partial) == (kind, stands, bool(stands))
+    assert word in str(error)
+    assert "\n" not in str(error)
+    assert KEY not in str(error) + caplog.text
+    assert isinstance(error, UserError)
+
+
+@pytest.mark.parametrize("fault", ["broken", "stall", "cut", "malformed"])
+def test_after_a_fault_the_same_model_object_answers_again(server, opened, fault):
+    model = opened(server.url, fault)
+    assert ask(model)[1]
+    model._client.endpoint.model = "good"
+    assert ask(model) == ("Hello there.", None)
+
+
+def test_nobody_listens(opened):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        assert ask(opened(url, "good"))[1].kind == "refused"
+
+
+def test_name_without_address(opened, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = ask(opened("http://no-such-host.invalid/v1", "good"))[1]
+    assert error.kind == "dns"
+    assert "no-such-host.invalid" in str(error)
+
+
+def test_https_asked_of_a_plain_server(server, opened):
+    assert ask(opened(server.url.replace("http:", "https:"), "good"))[1].kind == "tls"
+
+
+@pytest.mark.parametrize("name", ["busy_once", "broken_once"])
+def test_tried_again_before_the_first_token(server, opened, name):
+    assert ask(opened(server.url, name)) == ("Hello there.", None)
+    assert server.times(name) == 2
+
+
+@pytest.mark.parametrize("name, tries", [("broken", 2), ("busy", 1), ("broke", 1), ("cut", 1), ("stall", 1)])
+def test_tried_no_oftener_than_is_of_use(server, opened, name, tries):
+    ask(opened(server.url, name))
+    assert server.times(name) == tries
+
+
+def test_refused_parameters_are_left_out_and_remembered(server, opened):
+    model = opened(server.url, "picky")
+    assert ask(model, grammar='root ::= "x"') == ("Hello there.", None)
+    assert server.times("picky") == 5
+    assert ask(model, grammar='root ::= "x"') == ("Hello there.", None)
+    assert server.times("picky") == 6
+
+
+def test_capabilities_are_not_believed_of_a_server_that_ignores_parameters(server, opened):
+    found = opened(server.url, "good").capabilities()
+    assert not (found.grammar or found.json_schema or found.logprobs)
+    assert found.context_tokens == 4096
+
+
+def test_first_model_of_the_list_when_none_is_named(server, opened):
+    model = opened(server.url, None)
+    assert ask(model) == ("Hello there.", None)
+    assert model.name == "good"
+
+
+def test_thinking_is_kept_out(server, opened):
+    assert ask(opened(server.url, "thinks")) == ("Hello there.", None)
+
+
+def test_a_model_that_thinks_gets_room_for_it(server, opened):
+    assert ask(opened(server.url, "thinks_long")) == ("Hello there.", None)
+
+
+@pytest.mark.parametrize("name", ["slow", "silent"])
+def test_cancel_hangs_up_also_before_the_first_token(server, opened, name):
+    cancelled = threading.Event()
+    model = opened(server.url, name, Limits(first_token=15, stall=15))
+    threading.Timer(0.3, cancelled.set).start()
+    last = list(model.stream(ASK, max_tokens=50, cancelled=cancelled))[-1]
+    assert last.finish_reason == "cancelled"
+    assert server.hung_up.wait(5)
+
+
+def test_closing_the_iterator_hangs_up(server, opened):
+    stream = opened(server.url, "slow").stream(ASK, max_tokens=50)
+    assert next(stream).text
+    stream.close()
+    assert server.hung_up.wait(5)
+
+
+def test_many_streams_at_once(server, opened):
+    model, results = opened(server.url, "good", Limits()), queue.SimpleQueue()
+    threads = [threading.Thread(target=lambda: results.put(ask(model))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {results.get() for _ in threads} == {("Hello there.", None)}
+
+
+def test_close_ends_the_thread(server, opened):
+    model = opened(server.url, "good")
+    ask(model)
+    model.close()
+    end = time.monotonic() + 5
+    while any(t.name == "chat-client" for t in threading.enumerate()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not any(t.name == "chat-client" for t in threading.enumerate())
+
+
+def test_settings_choose_the_endpoint(tmp_path):
+    local = open_model(settings(tmp_path, OPENAI_BASE_URL="http://u:pw@127.0.0.1:1/v1", CHAT_MODEL="m"))
+    assert (local.name, local.where, local.remote) == ("m", "127.0.0.1:1", False)
+    assert "pw" not in local.describe()
+    hosted = open_model(settings(tmp_path, OPENAI_API_KEY=KEY))
+    assert (hosted.where, hosted.remote) == ("api.openai.com", True)
+    assert KEY not in hosted.describe()
+    both = open_model(settings(tmp_path, OPENAI_API_KEY=KEY, OPENAI_BASE_URL="https://llm.example/v1"))
+    assert (both.where, both.remote) == ("llm.example", True)
+    assert all(model.ready for model in (local, hosted, both))
+
+
+def test_a_failed_endpoint_is_never_replaced_by_another(server, tmp_path, monkeypatch):
+    connected = []
+    connect = asyncio.BaseEventLoop.create_connection
+    monkeypatch.setattr(
+        asyncio.BaseEventLoop,
+        "create_connection",
+        lambda self, factory, host=None, port=None, **kw: connected.append(port)
+        or connect(self, factory, host, port, **kw),
+    )
+    model = open_model(
+        settings(tmp_path, OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY, CHAT_MODEL="broken")
+    )
+    assert ask(model)[1].kind == "server"
+    assert set(connected) == {int(server.url.split(":")[2].split("/")[0])}
+    model.close()
+
+
+def test_unknown_embedded_model_is_named_with_the_choices(tmp_path):
+    with pytest.raises(UserError, match=r"choose one of qwen2\.5-coder-1\.5b-instruct, qwen"):
+        open_model(settings(tmp_path, CHAT_MODEL="gpt-9"))
+
+
+def test_llama_index_rides_on_the_same_endpoint(server, opened):
+    llm = opened(server.url, "good").llm()
+    assert (llm.model, llm.api_base, llm.context_window) == ("good", server.url, 4096)
+    assert "".join(r.delta or "" for r in llm.stream_complete("Hi")) == "Hello there."
+
+
+THOUGHTS = [
+    ("<think>a < b</think>Yes. 1 < 2 <t>", "Yes. 1 < 2 <t>"),
+    ("No <thinking>thought", "No "),
+    ("[THINK]x[/THINK]A [note]", "A [note]"),
+    ("never opened</think> Then", "never opened Then"),
+    ("<THINK>x</THINK>a<think>y</think>b<thi", "ab<thi"),
+]
+
+
+@pytest.mark.parametrize("whole, visible", THOUGHTS)
+def test_thinking_is_filtered_wherever_the_reply_is_cut(whole, visible):
+    for first in range(len(whole) + 1):
+        for second in range(first, len(whole) + 1):
+            kept = ThinkingFilter()
+            parts = (whole[:first], whole[first:second], whole[second:])
+            assert "".join(map(kept.feed, parts)) + kept.close() == visible
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b, c > d", "x || y", "[1] see [note]", "<p>", "5 |> 3 is F#"[:2], "Ｓ｜Ｔ", "I <3 you"]
+)
+def test_ordinary_text_is_not_changed(text):
+    assert neutralise(text) == text
+
+
+def test_neutral_text_stays_as_it_is():
+    for text in ("<|im_end|>", "<<SYS>>[INST]</s>", "<<|im_end|>|im_end|>", "<s<s>>"):
+        assert neutralise(neutralise(text)) == neutralise(text)
+
+
+def test_endpoint_words_are_shown_without_keys():
+    assert clip(f"bad key {KEY}\nBearer xyz.abc  end.") == "bad key *** *** end"
