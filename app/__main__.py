@@ -94,7 +94,9 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
                 shown = True
             if isinstance(event, Finished):
                 answer = event.answer
-                text = json.dumps(answer_json(answer, line["id"]), ensure_ascii=False) if options.json else _plain(answer)
+                text = (
+                    json.dumps(answer_json(answer, line["id"]), ensure_ascii=False) if options.json else _plain(answer)
+                )
                 print(text, flush=True)
     except UserError as error:
         if not options.batch:
@@ -106,7 +108,9 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
 def _plain(answer: Answer) -> str:
     """The answer for a terminal, with its quotes as numbered notes."""
     if answer.abstained:
-        near = [f"  - {hit.metadata.title}: {' '.join(hit.passage.span.text.split())[:160]}" for hit in answer.passages[:3]]
+        near = [
+            f"  - {hit.metadata.title}: {' '.join(hit.passage.span.text.split())[:160]}" for hit in answer.passages[:3]
+        ]
         return "\n".join([answer.notice or "The sources do not say.", "Nearest passages:", *near])
     notes: dict[str, int] = {}
     lines = []
@@ -138,7 +142,9 @@ def _search(options: argparse.Namespace, settings: Settings) -> None:
         for hit in hits:
             span = hit.passage.span
             text = " ".join(span.text.split())
-            print(f"{hit.score:.3f}  {hit.metadata.title}  {span.document_id[:12]}:{span.start}-{span.end}\n       {text}")
+            print(
+                f"{hit.score:.3f}  {hit.metadata.title}  {span.document_id[:12]}:{span.start}-{span.end}\n       {text}"
+            )
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> None:
@@ -186,7 +192,9 @@ def _lines(options: argparse.Namespace, text: str | None, name: str) -> Iterator
     """The one question of the command line, or those of the batch file."""
     if not options.batch:
         if text is None:
-            raise UserError(f'Say what to ask: python -m app {options.run.__name__.strip("_")} "..." or --batch FILE.jsonl')
+            raise UserError(
+                f'Say what to ask: python -m app {options.run.__name__.strip("_")} "..." or --batch FILE.jsonl'
+            )
         yield {"id": "q1", "question": text}
         return
     try:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from time import time
 from typing import Any
 
@@ -58,8 +58,8 @@ def routes(room: Room) -> APIRouter:
 def _read(body: Any) -> dict[str, Any]:
     """Question, history and choices of a request; raises `UserError` when there is no question."""
     messages = body.get("messages") if isinstance(body, dict) else None
-    told = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
-    told = [(m.get("role"), _words(m.get("content"))) for m in told if m.get("role") in ("user", "assistant")]
+    given = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
+    told = [(m["role"], _words(m.get("content"))) for m in given if m.get("role") in ("user", "assistant")]
     if not told or told[-1][0] != "user":
         raise UserError("`messages` must end with a message of the role user: the question.")
     turns: list[Turn] = []
@@ -87,9 +87,7 @@ def _words(content: Any) -> str:
 
 
 def _events(room: Room, asked: dict[str, Any], cancelled: threading.Event) -> Iterator[Any]:
-    return room.road.ask(
-        asked["question"], asked["history"], document_ids=asked["documents"], cancelled=cancelled
-    )
+    return room.road.ask(asked["question"], asked["history"], document_ids=asked["documents"], cancelled=cancelled)
 
 
 def _answer(room: Room, asked: dict[str, Any], cancelled: threading.Event) -> Answer:
@@ -105,7 +103,7 @@ class _Watch:
     def __init__(self, request: Request, cancelled: threading.Event) -> None:
         self._request, self._cancelled = request, cancelled
 
-    async def during(self, work: Any) -> Answer:
+    async def during(self, work: Awaitable[Answer]) -> Answer:
         task = asyncio.ensure_future(work)
         try:
             while not task.done():

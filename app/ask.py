@@ -26,9 +26,10 @@ from app.answer import (
 )
 from app.check import Checker, Session
 from app.evidence import select_evidence
+from app.faults import ModelError
 from app.followup import leans, standalone, with_context
 from app.gates import answerable, answered, belief, fit, worth_asking
-from app.model import ChatModel, ModelError, open_model
+from app.model import ChatModel, open_model
 from app.retrieve import retrieve
 from ingest import UserError
 from ingest.document import Hit
@@ -159,7 +160,7 @@ class _Draft:
     evidence: tuple[Evidence, ...] = ()
     sentences: list[AnswerSentence] = field(default_factory=list)
     model: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     notice: str = ""
     started: float = field(default_factory=perf_counter)
     retrieved: float = 0.0

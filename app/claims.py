@@ -82,9 +82,7 @@ class Reading:
     @property
     def initials(self) -> frozenset[str]:
         """The initials of each name of two words or more: "asian infrastructure bank" gives "aib"."""
-        return frozenset(
-            "".join(word[0] for word in name.words) for name in self.names if len(name.words) > 1
-        )
+        return frozenset("".join(word[0] for word in name.words) for name in self.names if len(name.words) > 1)
 
 
 @lru_cache(maxsize=4096)
@@ -179,7 +177,9 @@ def _negated(tokens: tuple[Token, ...]) -> list[frozenset[str]]:
     found = []
     for at, token in enumerate(tokens):
         instead = (token.word, _next_word(tokens, at)) in INSTEAD
-        if not instead and token.word not in NEGATIONS or (token.word == "not" and _next_word(tokens, at) in NOT_NEGATED):
+        if (not instead and token.word not in NEGATIONS) or (
+            token.word == "not" and _next_word(tokens, at) in NOT_NEGATED
+        ):
             continue
         governed: list[str] = []
         for later in tokens[at + 1 :]:

@@ -36,9 +36,7 @@ class Limits:
 class ChatClient:
     """Asks one endpoint. An embedded `server` is waited for, and started anew when it died."""
 
-    def __init__(
-        self, endpoint: Endpoint, api_key: str, server: EmbeddedServer | None, limits: Limits
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, api_key: str, server: EmbeddedServer | None, limits: Limits) -> None:
         self.endpoint = endpoint
         self.server = server
         self.limits = limits
@@ -81,9 +79,7 @@ class ChatClient:
         if server.state == "failed" and server.base_url:
             server.start()
         if not await asyncio.to_thread(server.wait, self.limits.first_token):
-            late = (
-                f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."
-            )
+            late = f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."
             raise ModelError("unavailable", server.reason or late)
 
     async def learn(self) -> None:

@@ -29,10 +29,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("model", _model),
     ]
     for part, look in parts:
-        try:
-            yield Finding(part, True, look(settings))
-        except UserError as error:
-            yield Finding(part, False, str(error))
+        yield _finding(part, look, settings)
+
+
+def _finding(part: str, look: Callable[[Settings], str], settings: Settings) -> Finding:
+    try:
+        return Finding(part, True, look(settings))
+    except UserError as error:
+        return Finding(part, False, str(error))
 
 
 def _corpus(settings: Settings) -> str:

@@ -149,8 +149,9 @@ def table(by_kind: dict[str, Figures]) -> str:
     names = list(by_kind)
     rows = [f"| measure | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     columns = [asdict(by_kind[name]) for name in names]
-    for field in columns[0]:
-        rows.append(f"| {field.replace('_', ' ')} | {' | '.join(_cell(field, c[field]) for c in columns)} |")
+    rows += [
+        f"| {field.replace('_', ' ')} | {' | '.join(_cell(field, c[field]) for c in columns)} |" for field in columns[0]
+    ]
     return "\n".join(rows)
 
 
@@ -190,4 +191,6 @@ def _question(line: str, where: str) -> Question:
             kind=str(found.get("kind") or ""),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{where} is not a question, as {{"id", "question", "answer", "evidence"}}: {error}.') from error
+        raise UserError(
+            f'{where} is not a question, as {{"id", "question", "answer", "evidence"}}: {error}.'
+        ) from error

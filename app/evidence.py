@@ -26,9 +26,7 @@ def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int
         return ()
     candidates = [Candidate(hit.passage, hit.metadata, hit.dense, hit.score) for hit in hits]
     readings = read_sentences(store, Query.read(store, query), candidates)
-    ranked = sorted(
-        ((_relevance(one, hits[one.passage]), one) for one in readings), key=lambda pair: -pair[0]
-    )
+    ranked = sorted(((_relevance(one, hits[one.passage]), one) for one in readings), key=lambda pair: -pair[0])
     chosen: dict[str, tuple[float, Reading]] = {}
     for relevance, reading in ranked:
         chosen.setdefault(" ".join(reading.span.text.split()), (relevance, reading))

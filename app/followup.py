@@ -9,10 +9,11 @@ import re
 from collections.abc import Sequence
 
 from app.answer import Turn
-from app.model import ChatModel, ModelError
+from app.faults import ModelError
+from app.model import ChatModel
 from ingest.lexical import guess_language, query_tokens, tokens
 
-_QUOTED = re.compile("[\"“„«].*?[\"”»]")
+_QUOTED = re.compile('["“„«].*?["”»]')
 _NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w’'-]+|\b[A-Z]{2,}\b")
 _PERSON = re.compile(r"\b(?:he|she|him|his|hers?|himself|herself)\b", re.IGNORECASE)
 _THING = re.compile(

@@ -138,7 +138,7 @@ class Guard:
             return await _text(send, 403, "This session is another user's.")
         scope["user"] = user
         limit = UPLOAD_BYTES if path.startswith("/gradio_api/upload") else BODY_BYTES
-        await self._app(scope, _limited(receive, limit), send)
+        return await self._app(scope, _limited(receive, limit), send)
 
     def _refusal(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str] | None:
         host = _host_name(headers.get("host", ""))

@@ -98,7 +98,7 @@ class Library:
         report = add_sources(
             self._room.settings,
             sources,
-            progress=lambda done, known, source: say(f"Read {done} of {known}: {_name(source)}"),
+            progress=lambda now: say(f"{now.step}: {now.done:,.0f} of {now.total:,.0f} …"),
             stop=stop,
         )
         self._sync(say, stop)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen"
-).split()  # noqa: SIM905 - a list of words reads better so
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SMALL = {word: float(value) for value, word in enumerate(_UNITS)} | {
     word: 10.0 * value for value, word in enumerate(_TENS, 2)
 }
@@ -23,12 +23,13 @@ _LETTER_SCALES = frozenset({"k", "m", "mn", "b", "bn", "tn"})
 _ORDINALS = {
     word: float(value)
     for value, word in enumerate(
-        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), 3  # noqa: SIM905
+        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), 3
     )
 }  # fmt: skip
 _KINDS = {
     "%": "%", "percent": "%", "percentage": "%", "$": "$", "dollar": "$", "dollars": "$", "usd": "$",
-    "€": "€", "euro": "€", "euros": "€", "£": "£", "pound": "£", "pounds": "£", "¥": "¥", "yen": "¥", "yuan": "¥",
+    "€": "€", "euro": "€", "euros": "€",
+    "£": "£", "pound": "£", "pounds": "£", "¥": "¥", "yen": "¥", "yuan": "¥",
 }  # fmt: skip
 _ROUNDING = frozenset(
     "about around approximately almost nearly roughly over above under some circa least than estimated".split()
@@ -144,7 +145,7 @@ def _spelt(words: Sequence[str], start: int) -> tuple[float, float, int] | None:
 def _continues(words: Sequence[str], at: int) -> bool:
     """Whether "-" or "and" stands inside a number: "twenty-five", "one hundred and five"."""
     if words[at] == "-":
-        return words[at - 1] in _TENS and words[at + 1] in _SMALL or words[at + 1] in _SCALES
+        return (words[at - 1] in _TENS and words[at + 1] in _SMALL) or words[at + 1] in _SCALES
     return words[at - 1] in {"hundred", "thousand"} and words[at + 1] in _SMALL
 
 

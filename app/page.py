@@ -51,6 +51,7 @@ def mount(app: FastAPI, room: Room, library: Library) -> None:
 
 def build(room: Room, library: Library) -> gr.Blocks:
     """The page over `room` and `library`, not yet served."""
+    page: gr.Blocks
     with gr.Blocks(title="Reading room", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT) as page:
         _html("frame", html_template=_shell(), js_on_load=_FRAME, server_functions=_reads(room, library))
         answers = _html("answers", js_on_load=_ANSWERS + _VALUE.format(receive="answered"))

@@ -81,9 +81,7 @@ def read_sentences(store: Store, query: Query, candidates: Sequence[Candidate]) 
     found = [(at, span) for at, one in enumerate(candidates) for span in sentence_spans(one.passage)]
     languages = [one.metadata.language or guess_language(one.passage.span.text) for one in candidates]
     cover = [query.cover(set(tokens(span.text, languages[at]))) for at, span in found]
-    promise = [
-        value + PASSAGE_PULL * candidates[at].score for value, (at, _) in zip(cover, found, strict=True)
-    ]
+    promise = [value + PASSAGE_PULL * candidates[at].score for value, (at, _) in zip(cover, found, strict=True)]
     read = sorted(range(len(found)), key=lambda row: -promise[row])[:EMBEDDED]
     vectors = embed_cached(store.embedder, [found[row][1].text for row in read])
     similarity = {row: float(vector @ query.vector) for row, vector in zip(read, vectors, strict=True)}

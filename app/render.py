@@ -17,9 +17,7 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
-_LOOK = re.compile(
-    r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\1(?![\w*])|`([^`\n]{1,200})`"
-)
+_LOOK = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\1(?![\w*])|`([^`\n]{1,200})`")
 _ACTIVE = re.compile(r"([\[\]<$`])")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!])")
 

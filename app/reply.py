@@ -89,7 +89,5 @@ class Reply:
                 "Choose a model that does not think, or switch its thinking off.",
             )
         if not self._given:
-            raise ModelError(
-                "empty", f"{self._where} sent an empty reply. Ask again, or choose another model."
-            )
+            raise ModelError("empty", f"{self._where} sent an empty reply. Ask again, or choose another model.")
         yield Piece("", (), self._finish, self._usage)

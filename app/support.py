@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from app.claims import Name, Reading, flat
-from app.roles import swapped
 from app.numbers import Number
+from app.roles import swapped
 from app.wordlists import DEMONYMS
 
 CLAIM_WINDOW, SPAN_WINDOW = 4, 7  # tokens on each side of a number or name that are its context
@@ -105,7 +105,7 @@ class Support:
     def logit(self) -> float:
         """The log-odds of support."""
         pairs = zip(astuple(self.features), astuple(COEFFICIENTS), strict=True)
-        return CONSTANT + sum(value * weight for value, weight in pairs)
+        return float(CONSTANT + sum(value * weight for value, weight in pairs))
 
     @property
     def probability(self) -> float:
@@ -176,7 +176,7 @@ def reason(claim: ClaimRead, found: Support) -> str:
     if found.faults:
         return found.faults[0]
     features = found.features
-    if features.polarity or features.denied and not features.opposite:
+    if features.polarity or (features.denied and not features.opposite):
         return "the cited text differs in a “not”"
     if features.opposite:
         return "the cited text says the opposite of one of its words"
@@ -318,20 +318,16 @@ def _common(one: list[str], other: list[str]) -> int:
 def _context(claim: Reading, sources: Sequence[Source]) -> float:
     """How well the claim's numbers and names keep their company: the least share over them."""
     shares = [_company(claim, n.position, n.end, _number_spots(n, sources)) for n in claim.numbers]
-    for name in claim.names:
-        if name.certain:
-            shares.append(
-                _company(claim, name.position, name.position + name.length, _name_spots(name, sources))
-            )
+    shares += [
+        _company(claim, name.position, name.position + name.length, _name_spots(name, sources))
+        for name in claim.names
+        if name.certain
+    ]
     return min(shares, default=1.0)
 
 
 def _company(claim: Reading, start: int, end: int, spots: list[tuple[Reading, int]]) -> float:
-    near = {
-        s
-        for s, at in claim.stems
-        if start - CLAIM_WINDOW <= at < end + CLAIM_WINDOW and not start <= at < end
-    }
+    near = {s for s, at in claim.stems if start - CLAIM_WINDOW <= at < end + CLAIM_WINDOW and not start <= at < end}
     if not near:
         return 1.0
     best = 0.0

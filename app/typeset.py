@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from ingest.document import Document
 from ingest.sentences import sentence_spans
@@ -109,7 +109,7 @@ class _Writer:
 
     def _inline(self, parts: tuple[tuple[int, int], ...]) -> str:
         """Lines joined by the line break that stands between them, emphasis found across them."""
-        if len(parts) == 1 or all(a[1] + 1 == b[0] for a, b in zip(parts, parts[1:], strict=False)):
+        if len(parts) == 1 or all(a[1] + 1 == b[0] for a, b in pairwise(parts)):
             return self._sentence_runs(list(self._emphasis(parts[0][0], parts[-1][1])))
         return self._sentence_runs([run for part in parts for run in [*self._emphasis(*part), _Run(0, 0)]])
 
@@ -234,12 +234,10 @@ def _line(found: list[_Block], open_kind: str, line: str, start: int) -> str:
 def _cells(line: str, start: int) -> tuple[tuple[int, int], ...]:
     """The (start, end) of each cell of a table row, without the bars and white space around it."""
     bars = [match.start() for match in _CELL.finditer(line)]
-    if len(bars) == 1:
-        bars.append(len(line))
-    elif line[bars[-1] + 1 :].strip():
+    if len(bars) == 1 or line[bars[-1] + 1 :].strip():
         bars.append(len(line))
     cells = []
-    for left, right in zip(bars, bars[1:], strict=False):
+    for left, right in pairwise(bars):
         piece = line[left + 1 : right]
         begin = left + 1 + len(piece) - len(piece.lstrip())
         cells.append((start + begin, start + max(begin, left + 1 + len(piece.rstrip()))))

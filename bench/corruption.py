@@ -38,12 +38,14 @@ _FRONT = re.compile(r"^((?:In|On|By|During|After|Since|At|From|For|Under)\s[^,]{
 _NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w,]*\d)")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w’'-]+(?: (?:of )?[A-Z][\w’'-]+)*")
 _ASKED_SUBJECT = re.compile(
-    r"^(?:who|what|which(?: \w+){1,2}?|what \w+) (?!do\b|does\b|did\b|is\b|are\b|was\b|were\b|can\b|could\b|has\b|have\b"
-    r"|had\b|will\b|would\b|may\b|should\b|kind|type|year|of\b)(\w+(?:s|ed|ld|nt|de|ve|an|ok|on)\b .+?)\?*$",
+    r"^(?:who|what|which(?: \w+){1,2}?|what \w+) (?!do\b|does\b|did\b|is\b|are\b|was\b|were\b|can\b|could\b|has\b"
+    r"|have\b|had\b|will\b|would\b|may\b|should\b|kind|type|year|of\b)(\w+(?:s|ed|ld|nt|de|ve|an|ok|on)\b .+?)\?*$",
     re.IGNORECASE,
 )
 _ASKED_IS = re.compile(r"^(who|what) (is|are|was|were) ((?:the|an?|\w+['’]s) .+?)\?*$", re.IGNORECASE)
-_HOW_MANY = re.compile(r"^how many (\w+ (?:\w+ed|are|were|is|was|have|had|make|made|live|can|took) .+?)\?*$", re.IGNORECASE)
+_HOW_MANY = re.compile(
+    r"^how many (\w+ (?:\w+ed|are|were|is|was|have|had|make|made|live|can|took) .+?)\?*$", re.IGNORECASE
+)
 
 
 def variants(texts: Sequence[str], at: int, rng: random.Random) -> Iterator[Variant]:
@@ -65,7 +67,11 @@ def _faithful(texts: Sequence[str], at: int, rng: random.Random) -> Iterator[Var
     yield "shortened", short, True
     yield "reworded", light, True
     if front := _FRONT.match(short):
-        yield "reordered", _reword(f"{front[2][0].upper()}{front[2][1:]} {front[1][0].lower()}{front[1][1:]}.", rng), True
+        yield (
+            "reordered",
+            _reword(f"{front[2][0].upper()}{front[2][1:]} {front[1][0].lower()}{front[1][1:]}.", rng),
+            True,
+        )
     if rng.random() < 0.3:
         yield "framed", f"According to the article, {_lower(light)}", True
     if at + 1 < len(texts) and len(short.split()) < 20:
@@ -118,10 +124,11 @@ def _mixed(base: str, text: str, others: Sequence[str], rng: random.Random) -> I
     rng.shuffle(ends)
     for other in ends[:6]:
         there = _AUXILIARY.search(other)
-        if here and there and 2 <= len(base[: here.start()].split()) <= 8 and len(other[there.start() :].split()) > 5:
-            if here[0] == there[0]:
-                yield "mixed", base[: here.start()] + _stop(_TAIL.sub("", other[there.start() :])), False
-                break
+        if not (here and there and here[0] == there[0]):
+            continue
+        if 2 <= len(base[: here.start()].split()) <= 8 and len(other[there.start() :].split()) > 5:
+            yield "mixed", base[: here.start()] + _stop(_TAIL.sub("", other[there.start() :])), False
+            break
 
 
 def answers(question: str, right: Sequence[str], wrong: Sequence[str], rng: random.Random) -> Iterator[Variant]:

@@ -97,9 +97,7 @@ def interval(scores: list[tuple[float, float]], rounds: int = 500) -> float:
     return (samples[int(0.975 * rounds)] - samples[int(0.025 * rounds)]) / 2
 
 
-def measure(
-    extract: Extractor, pages: list[tuple[bytes, str, str]]
-) -> tuple[list[tuple[float, float]], float]:
+def measure(extract: Extractor, pages: list[tuple[bytes, str, str]]) -> tuple[list[tuple[float, float]], float]:
     """The scores of all pages, and milliseconds of computing a page."""
     scores, start = [], time.process_time()
     for page, url, truth in pages:
@@ -161,9 +159,7 @@ def main() -> None:
     for name, extract in extractors().items():
         scores, cost = measure(extract, pages)
         precision, recall = mean(p for p, _ in scores), mean(r for _, r in scores)
-        print(
-            f"{name:28} {f1(scores):.4f} {interval(scores):.4f}     {precision:.4f}  {recall:.4f}  {cost:7.1f}"
-        )
+        print(f"{name:28} {f1(scores):.4f} {interval(scores):.4f}     {precision:.4f}  {recall:.4f}  {cost:7.1f}")
     fallbacks(pages)
 
 

@@ -173,9 +173,7 @@ def _guarded(job: _Job) -> list[_Job | tuple[Status, Added]]:
 class _Adder:
     """The steps from a source to its corpus file."""
 
-    def __init__(
-        self, settings: Settings, sandbox: Sandbox, fetch: Fetcher, limit: int, since: str | None
-    ) -> None:
+    def __init__(self, settings: Settings, sandbox: Sandbox, fetch: Fetcher, limit: int, since: str | None) -> None:
         self._settings, self._sandbox, self._fetch = settings, sandbox, fetch
         self._limit, self._since = limit, since
         self.receipts = Receipts(settings.corpus_dir)
@@ -230,14 +228,10 @@ class _Adder:
         receipt = self.receipts.get(url) if conditional else None
         path = self.receipts.find(url)
         held = receipt if path else None
-        answer = self._fetch(
-            url, etag=held.etag if held else None, last_modified=held.last_modified if held else None
-        )
+        answer = self._fetch(url, etag=held.etag if held else None, last_modified=held.last_modified if held else None)
         if answer is None:
             return [("unchanged", Added(url, path))]
-        name = (
-            unquote(urlsplit(answer.url).path.rstrip("/").rpartition("/")[2]) or urlsplit(answer.url).netloc
-        )
+        name = unquote(urlsplit(answer.url).path.rstrip("/").rpartition("/")[2]) or urlsplit(answer.url).netloc
         # A refreshed page keeps its key even when it names another address for itself now.
         return self.content(answer.data, name, url if conditional else answer.url, answer, fixed=conditional)
 
@@ -305,9 +299,7 @@ class _Adder:
     def _pages(self, entries: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
         """The pages listed; the parts of a sitemap index are fetched, one level deep."""
         pages = [e for e in entries if e["kind"] == "page"]
-        parts = sorted(
-            (e for e in entries if e["kind"] == "sitemap"), key=lambda e: e["date"] or "", reverse=True
-        )
+        parts = sorted((e for e in entries if e["kind"] == "sitemap"), key=lambda e: e["date"] or "", reverse=True)
         for part in parts[:_SITEMAP_PARTS]:
             try:
                 answer = self._fetch(str(part["url"]))

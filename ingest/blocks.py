@@ -12,9 +12,7 @@ from dataclasses import dataclass
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{3,})[ \t]*$")  # below a heading of one line (CommonMark 4.3)
 _FENCE = re.compile(r" {0,3}(```|~~~)")
-_ITEM = re.compile(
-    r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-*+•‣◦▪–—][ \t]+|\d{1,3}[.)][ \t]+|\(?[a-z0-9]{1,2}\)[ \t]+)"
-)
+_ITEM = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-*+•‣◦▪–—][ \t]+|\d{1,3}[.)][ \t]+|\(?[a-z0-9]{1,2}\)[ \t]+)")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _ROW = re.compile(r"[ \t]*\|")
 _MARKUP_ONLY = re.compile(r"[\s\-=*_|:+~`>#.]*$")  # rules, table lines, empty quotes

@@ -129,9 +129,7 @@ class Catalog:
         for document_id, metadata, characters, passages in rows:
             paths = tuple(path for path, _ in files.get(document_id, []))
             origins = tuple(dict.fromkeys(origin for _, origin in files.get(document_id, []) if origin))
-            found.append(
-                DocumentRow(document_id, stored_metadata(metadata), paths, origins, characters, passages)
-            )
+            found.append(DocumentRow(document_id, stored_metadata(metadata), paths, origins, characters, passages))
         return sorted(found, key=lambda row: (row.metadata.title.casefold(), row.document_id))
 
     def document(self, document_id: str) -> Document:
@@ -200,9 +198,7 @@ class Catalog:
             ).fetchall()
         return {passage_id: np.frombuffer(vector, np.float32) for passage_id, vector in rows}
 
-    def lexical(
-        self, query: str, k: int, document_ids: Sequence[str] | None = None
-    ) -> list[tuple[str, float]]:
+    def lexical(self, query: str, k: int, document_ids: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """The `k` passages of the highest BM25 score (> 0), best first, as (passage id, score).
 
         SQLite finds and ranks the candidates; the scores are our own BM25, since SQLite's counts a
@@ -287,8 +283,7 @@ class Catalog:
             self._connection().execute("SELECT count(*) FROM meta").fetchone()
             return
         raise DamagedError(
-            f"{self.path} was made by another version of this program: run `python -m ingest sync`, "
-            "which rebuilds it."
+            f"{self.path} was made by another version of this program: run `python -m ingest sync`, which rebuilds it."
         )
 
     def _document(self, connection: sqlite3.Connection, row: int) -> Document:

@@ -197,9 +197,7 @@ class CatalogWriter(Catalog):
                 ],
             )
 
-    def prepare_document(
-        self, document: Document, language: str, made: str, passages: Sequence[PassageRow]
-    ) -> None:
+    def prepare_document(self, document: Document, language: str, made: str, passages: Sequence[PassageRow]) -> None:
         """Store a version with its passages for the next `flip`."""
         metadata = metadata_json(document.metadata)
         rows = [_passage_values(ordinal, passage) for ordinal, passage in enumerate(passages)]
@@ -245,9 +243,7 @@ class CatalogWriter(Catalog):
     def text(self, document_id: str) -> str:
         """The text of any version of a document, live or prepared."""
         with self.read() as connection:
-            row = connection.execute(
-                "SELECT text FROM documents WHERE document_id = ?", (document_id,)
-            ).fetchone()
+            row = connection.execute("SELECT text FROM documents WHERE document_id = ?", (document_id,)).fetchone()
         if Document(row[0], Metadata("")).document_id != document_id:
             raise DamagedError(f"The stored text of document {document_id[:12]} is damaged.")
         return str(row[0])
@@ -269,8 +265,7 @@ class CatalogWriter(Catalog):
         """The vectors of these keys, in their order. Raises `DamagedError` when one is not intact."""
         with self.read() as connection:
             rows = connection.execute(
-                "SELECT key, digest, vector FROM vectors WHERE space = ? "
-                "AND key IN (SELECT value FROM json_each(?))",
+                "SELECT key, digest, vector FROM vectors WHERE space = ? AND key IN (SELECT value FROM json_each(?))",
                 (space, json.dumps(list(keys))),
             ).fetchall()
         found = {key: vector for key, digest, vector in rows if zlib.crc32(vector) == digest}

@@ -127,9 +127,7 @@ def _parts(raw: str, path: Path) -> tuple[dict[str, object], str]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 2}" if mark else ""
-        raise UserError(
-            f"{path} has broken front matter{line}: mend the YAML between the --- lines."
-        ) from error
+        raise UserError(f"{path} has broken front matter{line}: mend the YAML between the --- lines.") from error
     if front in (None, ""):
         return {}, raw[match.end() :]
     return (front, raw[match.end() :]) if isinstance(front, dict) else ({}, raw)
@@ -182,9 +180,7 @@ def _write(corpus_dir: Path, document: Document, path: Path | None) -> Path:
             file.flush()
             os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
-            target = (
-                _put(temporary, path) if path else _put_new(temporary, corpus_dir, document.metadata.title)
-            )
+            target = _put(temporary, path) if path else _put_new(temporary, corpus_dir, document.metadata.title)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()

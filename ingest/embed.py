@@ -130,9 +130,7 @@ def _load_session() -> Any:
     options.log_severity_level = 3
     # Threads that spin while they wait take the cores from the chat model.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(
-        _checked(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(_checked(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"])
 
 
 def _checked(file: tuple[str, str, str]) -> bytes:

@@ -148,11 +148,7 @@ def public_address(text: str) -> bool:
         return False
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _PRIVATE_V4)
-    return (
-        address.scope_id is None
-        and address in _PUBLIC_V6
-        and not any(address in network for network in _SPECIAL_V6)
-    )
+    return address.scope_id is None and address in _PUBLIC_V6 and not any(address in network for network in _SPECIAL_V6)
 
 
 def system_resolver(host: str, port: int) -> list[str]:

@@ -112,9 +112,7 @@ class VectorIndex:
                     missing.append(wanted)
         return missing
 
-    def search(
-        self, vector: np.ndarray, k: int, document_ids: Sequence[str] | None = None
-    ) -> list[tuple[str, float]]:
+    def search(self, vector: np.ndarray, k: int, document_ids: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """The `k` nearest passages as (passage id, cosine similarity), best first.
 
         With `document_ids`, those of other documents are cut off from a longer list, so fewer than
@@ -132,9 +130,7 @@ class VectorIndex:
 
     def _query(self, vectors: np.ndarray, k: int) -> tuple[list[list[str]], list[list[float]]]:
         with _faults():
-            reply: Any = self._collection.query(
-                query_embeddings=vectors, n_results=max(1, k), include=["distances"]
-            )
+            reply: Any = self._collection.query(query_embeddings=vectors, n_results=max(1, k), include=["distances"])
         return reply["ids"], [[1.0 - distance for distance in row] for row in reply["distances"]]
 
 
@@ -154,6 +150,5 @@ def _faults(where: str = "") -> Iterator[None]:
         if "full" in reason or "No space" in reason:
             raise UserError(f"The disk is full ({reason}): free space, then run it again.") from error
         raise IndexFailedError(
-            f"The vector index {where} failed ({reason}): run `python -m ingest sync`; if it stays so, "
-            "with --rebuild."
+            f"The vector index {where} failed ({reason}): run `python -m ingest sync`; if it stays so, with --rebuild."
         ) from error

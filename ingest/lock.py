@@ -22,9 +22,7 @@ def writer_lock(index_dir: Path) -> Iterator[None]:
         lock = FileLock(index_dir / "writer.lock")
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(
-            f"The index is being written by process {_read(owner)}: wait until it ends."
-        ) from error
+        raise UserError(f"The index is being written by process {_read(owner)}: wait until it ends.") from error
     except OSError as error:
         raise UserError(
             f"Cannot write to the index folder {index_dir} ({error.strerror or error}): "

@@ -129,9 +129,7 @@ class Preparer:
         self._done += size
         self._tell(0)
 
-    def _read(
-        self, corpus_dir: Path, path: Path, known: dict[str, FileState]
-    ) -> tuple[Document, FileState] | None:
+    def _read(self, corpus_dir: Path, path: Path, known: dict[str, FileState]) -> tuple[Document, FileState] | None:
         name = relative(corpus_dir, path)
         try:
             read_ns, facts, data = time.time_ns(), path.stat(), path.read_bytes()

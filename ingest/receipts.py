@@ -117,17 +117,13 @@ class Receipts:
             (self._folder / name).unlink()
 
     def _file(self, origin: str) -> Path:
-        return (
-            self._folder / f"{hashlib.sha256(origin.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json"
-        )
+        return self._folder / f"{hashlib.sha256(origin.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json"
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write whole or not at all. A lost original or receipt costs no document, so it is not synced."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(
-                "wb", dir=self._folder, prefix=".writing-", suffix=".tmp", delete=False
-            ) as file:
+            with NamedTemporaryFile("wb", dir=self._folder, prefix=".writing-", suffix=".tmp", delete=False) as file:
                 file.write(data)
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)

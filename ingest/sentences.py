@@ -33,11 +33,11 @@ LANGUAGES = {
 _JOINS = """
 i.e e.g cf viz vs dr mr mrs ms mx prof gen sen rep gov lt col sgt capt rev hon messrs mme mlle amb
 approx ca z.b d.h u.a bzw p.ej
-""".split()  # noqa: SIM905 - a list of words reads better so
+""".split()
 _JOINS_NUMBER = """
 no nos fig figs eq eqs vol vols ch chap sec sect art arts p pp par para nr num núm ed tab ref refs
 cap bd abs s st jan feb mar apr jun jul aug sep sept oct nov dec
-""".split()  # noqa: SIM905 - a list of words reads better so
+""".split()
 
 _CJK = (
     r"\u1100-\u11ff\u2e80-\u2fdf\u3040-\u30ff\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff"

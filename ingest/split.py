@@ -17,9 +17,7 @@ FULL = 140  # a passage of so many tokens takes no further paragraph
 MOST = 200  # tokens that a passage holds at most, unless one sentence is longer
 
 # Word pieces of the embedding model, about: a long word is several, a CJK character is one.
-_TOKEN = re.compile(
-    r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]|\w{1,7}|[^\w\s]"
-)
+_TOKEN = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]|\w{1,7}|[^\w\s]")
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,7 @@ class StoreIndex:
         self._lock = threading.Lock()
         self._opened: tuple[str, VectorIndex, PrivateCopy | None] | None = None
 
-    def search(
-        self, vector: np.ndarray, k: int, document_ids: Sequence[str] | None = None
-    ) -> list[tuple[str, float]]:
+    def search(self, vector: np.ndarray, k: int, document_ids: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """The `k` nearest passages as (passage id, cosine similarity), best first.
 
         Chroma's answer; within chosen documents of few passages, exact over the catalog's vectors.
@@ -82,9 +80,7 @@ class StoreIndex:
                 return build, VectorIndex.in_folder(copy.path), copy
             except BrokenSealError as error:
                 if attempt == 2:
-                    raise UserError(
-                        f"The vector index is damaged ({error}): run `python -m ingest sync`."
-                    ) from error
+                    raise UserError(f"The vector index is damaged ({error}): run `python -m ingest sync`.") from error
             except OSError as error:
                 raise UserError(
                     f"Cannot open the vector index ({error.strerror or error}): free some disk space."

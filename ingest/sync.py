@@ -237,9 +237,7 @@ class _Sync:
                 return self._build(name, sealed, live, wanted)
         return self._build("", {}, {}, wanted)
 
-    def _build(
-        self, base: str, sealed: builds.Seal, live: dict[str, str], wanted: dict[str, str]
-    ) -> dict[str, object]:
+    def _build(self, base: str, sealed: builds.Seal, live: dict[str, str], wanted: dict[str, str]) -> dict[str, object]:
         name = f"build-{secrets.token_hex(6)}"
         folder = self._chroma / name
         folder.mkdir(parents=True, mode=0o700)
@@ -301,9 +299,7 @@ def _open(settings: Settings, progress: Report | None) -> tuple[CatalogWriter, s
         return writer, ""
     except DamagedError:
         _set_aside(path)
-        return CatalogWriter.open(
-            settings.index_dir
-        ), "the catalog was damaged; it was made anew from the corpus"
+        return CatalogWriter.open(settings.index_dir), "the catalog was damaged; it was made anew from the corpus"
 
 
 def _set_aside(path: Path) -> None:

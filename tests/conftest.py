@@ -101,6 +101,4 @@ def chromium() -> str:
         for pattern in ("chromium*/*/chrome", "chromium*/*/*headless*shell", "chromium*/*/*/*/Chromium"):
             if downloaded := sorted(folder.glob(pattern)):
                 return str(downloaded[-1])
-    pytest.fail(
-        "No Chromium for the browser tests: install chromium or google-chrome, or set CHROMIUM to its path."
-    )
+    pytest.fail("No Chromium for the browser tests: install chromium or google-chrome, or set CHROMIUM to its path.")

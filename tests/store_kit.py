@@ -16,7 +16,7 @@ from ingest.settings import Settings, load_settings
 WORDS = """
 river mountain treaty engine harvest museum orbit protein ledger violin glacier election vaccine
 harbour senate copper poem railway satellite enzyme budget drought novel bridge reactor orchid
-""".split()  # noqa: SIM905
+""".split()
 
 # Where a child dies: anywhere, or a few milliseconds after it enters one of these.
 PHASES = (
@@ -63,13 +63,9 @@ def change_corpus(settings: Settings, rng: random.Random) -> None:
         path = rng.choice(files)
         document = read_document(path)
         if kind == "edit":
-            write_document(
-                settings.corpus_dir, Document(document.text + " One more.", document.metadata), path
-            )
+            write_document(settings.corpus_dir, Document(document.text + " One more.", document.metadata), path)
         elif kind == "retitle":
-            write_document(
-                settings.corpus_dir, Document(document.text, Metadata(f"new {rng.random()}")), path
-            )
+            write_document(settings.corpus_dir, Document(document.text, Metadata(f"new {rng.random()}")), path)
         elif kind == "copy":
             files.append(write_document(settings.corpus_dir, document))
         else:
@@ -140,9 +136,7 @@ def _call_first(phase: str, arm: object) -> None:
 def prepared_context() -> "multiprocessing.context.ForkServerContext":
     """Children that start with the heavy libraries loaded, so that a kill costs no import."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["ingest.sync", "ingest.__main__", "chromadb", "onnxruntime", "tokenizers"]
-    )
+    context.set_forkserver_preload(["ingest.sync", "ingest.__main__", "chromadb", "onnxruntime", "tokenizers"])
     return context
 
 

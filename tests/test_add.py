@@ -138,9 +138,7 @@ def test_a_document_removed_by_hand_comes_back(settings: Settings, source: Path)
     assert counts(add_sources(settings, [str(file)])) == (1, 0, 0, 0)
 
 
-def test_the_same_text_under_two_names_is_two_origins_of_one_document(
-    settings: Settings, source: Path
-) -> None:
+def test_the_same_text_under_two_names_is_two_origins_of_one_document(settings: Settings, source: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (source / name).write_text("The same words.", encoding="utf-8")
     assert counts(add_sources(settings, [str(source)])) == (2, 0, 0, 0)
@@ -167,9 +165,7 @@ def test_one_bad_source_never_stops_the_rest(settings: Settings, source: Path) -
     (source / "empty.txt").write_bytes(b"")
     os.mkfifo(source / "pipe.md")
     (source / "nothing here").mkdir()
-    sources = [
-        str(source / n) for n in ("bad.pdf", "none.md", "empty.txt", "pipe.md", "nothing here", "good.md")
-    ]
+    sources = [str(source / n) for n in ("bad.pdf", "none.md", "empty.txt", "pipe.md", "nothing here", "good.md")]
     report = add_sources(settings, [*sources, "ftp://a.example/x", "http://127.0.0.1/", "http://localhost"])
     assert counts(report) == (1, 0, 0, 8)
     reasons = {Path(item.source).name or item.source: item.reason for item in report.failed}
@@ -243,9 +239,7 @@ def test_a_feed_gives_its_newest_pages(settings: Settings, site: Site, server: S
     entries = ""
     for day in range(1, 6):
         site.pages[f"/{day}"] = ("text/html", PAGE.format(f"Day {day}", "", WORDS + str(day)).encode())
-        entries += (
-            f"<item><link>http://site.test/{day}</link><pubDate>0{day} Nov 2026 10:00:00 GMT</pubDate></item>"
-        )
+        entries += f"<item><link>http://site.test/{day}</link><pubDate>0{day} Nov 2026 10:00:00 GMT</pubDate></item>"
     rss = f'<?xml version="1.0"?><rss version="2.0"><channel>{entries}</channel></rss>'
     site.pages["/feed"] = ("application/rss+xml", rss.encode())
     report = add_sources(settings, ["http://site.test/feed"], fetch=web(server), limit=2)
@@ -292,9 +286,7 @@ def test_damaged_receipts_cost_only_work(settings: Settings, source: Path) -> No
 
 def test_a_read_only_corpus_is_one_clear_line(settings: Settings, source: Path) -> None:
     (source / "a.md").write_text("Words.", encoding="utf-8")
-    settings.corpus_dir.parent.joinpath("corpus").write_text(
-        "a file where the folder should be", encoding="utf-8"
-    )
+    settings.corpus_dir.parent.joinpath("corpus").write_text("a file where the folder should be", encoding="utf-8")
     report = add_sources(settings, [str(source / "a.md")])
     assert counts(report) == (0, 0, 0, 1)
     assert "Cannot write to" in str(report.failed[0].reason)

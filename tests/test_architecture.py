@@ -123,9 +123,7 @@ def test_no_import_circles():
 
 @pytest.mark.parametrize("package", sorted(DOORS))
 def test_one_door_per_foreign_giant(package: str):
-    users = [
-        p.relative_to(ROOT).as_posix() for p in PRODUCT if package in {n.split(".")[0] for n in imported(p)}
-    ]
+    users = [p.relative_to(ROOT).as_posix() for p in PRODUCT if package in {n.split(".")[0] for n in imported(p)}]
     strays = [user for user in users if not re.fullmatch(DOORS[package], user)]
     assert not strays, f"{package} is imported by {strays}; its door is {DOORS[package]}"
 
@@ -264,8 +262,7 @@ def test_every_requirement_is_used_and_every_use_is_required():
     block = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.MULTILINE | re.DOTALL)
     assert block
     required = {
-        canonicalize_name(re.split(r"[\[<>=]", n)[0])
-        for n in re.findall(r'^ +"(.+?)"', block[1], re.MULTILINE)
+        canonicalize_name(re.split(r"[\[<>=]", n)[0]) for n in re.findall(r'^ +"(.+?)"', block[1], re.MULTILINE)
     }
     providers = importlib.metadata.packages_distributions()
     used: set[str] = set()
@@ -283,7 +280,5 @@ def test_every_requirement_is_used_and_every_use_is_required():
             )
             used |= candidates & required
     text = "".join(path.read_text("utf-8") for path in PRODUCT)
-    named = {
-        package for package in required if re.search(rf"['\"]{package.replace('-', '.')}[\w./-]*['\"]", text)
-    }
+    named = {package for package in required if re.search(rf"['\"]{package.replace('-', '.')}[\w./-]*['\"]", text)}
     assert required - used - named == set(), "required, but no file imports or names it"

@@ -35,9 +35,7 @@ def outcome(sandbox: Sandbox, data: bytes, name: str) -> str:
         document, kind = sandbox.read(data, name)
     except ArchiveError:
         members, _ = sandbox.unzip(data)
-        named = [
-            found if isinstance(found, str) else outcome(sandbox, found, name) for name, found in members
-        ]
+        named = [found if isinstance(found, str) else outcome(sandbox, found, name) for name, found in members]
         return f"archive: {len(named)} members named"
     except ReadError as reason:
         assert str(reason)
@@ -58,8 +56,7 @@ def html_cases() -> list[tuple[str, bytes]]:
     for file in sorted(DATA.glob("html/html5lib-tests/tokenizer/*.test")):
         tests = json.loads(file.read_bytes()).get("tests", [])
         cases += [
-            (f"{file.stem}-{n}.html", test["input"].encode("utf-8", "surrogatepass"))
-            for n, test in enumerate(tests)
+            (f"{file.stem}-{n}.html", test["input"].encode("utf-8", "surrogatepass")) for n, test in enumerate(tests)
         ]
     return cases
 
@@ -69,9 +66,7 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The bombs, loops and traps that the generator makes (inert until a parser inflates them)."""
     folder = tmp_path_factory.mktemp("bad")
     size = "256" if ALL else "64"
-    made = subprocess.run(
-        [sys.executable, str(DATA / "own/make_bad.py"), str(folder), size], capture_output=True
-    )
+    made = subprocess.run([sys.executable, str(DATA / "own/make_bad.py"), str(folder), size], capture_output=True)
     assert made.returncode == 0, made.stderr
     return sorted(folder.iterdir())
 
@@ -161,7 +156,9 @@ def test_the_reason_names_what_is_wrong(bombs: list[Path], name: str, reason: st
         sandbox.read(data, name)
 
 
-@pytest.mark.parametrize("name", ["html_hidden_injection.html", "docx_hidden_injection.docx"])
+@pytest.mark.parametrize(
+    "name", ["html_hidden_injection.html", "docx_hidden_injection.docx", "pdf_hidden_injection.pdf"]
+)
 def test_text_that_no_reader_sees_is_left_out(bombs: list[Path], name: str) -> None:
     data = next(f for f in bombs if f.name == name).read_bytes()
     with Sandbox() as sandbox:

@@ -76,9 +76,7 @@ def test_removed_squad_articles_are_gone(tmp_path):
     rows = (tmp_path / "squad" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     removed = {row["id"][6:] for row in map(json.loads, rows) if row["kind"] == "unanswerable_removed"}
     folder = DATA / "retrieval" / "squad_new_wiki"
-    passages = {
-        row["doc_id"]: row for row in map(json.loads, (folder / "corpus.jsonl").open(encoding="utf-8"))
-    }
+    passages = {row["doc_id"]: row for row in map(json.loads, (folder / "corpus.jsonl").open(encoding="utf-8"))}
     pairs = [line.split("\t") for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]]
     gone = {passages[passage]["title"] for query, passage, _ in pairs if query in removed}
     assert gone

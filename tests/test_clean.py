@@ -23,7 +23,9 @@ def test_smuggled_bytes_are_removed() -> None:
     assert clean_text("a" + "\ufe0f\ufe00" * 20 + "b") == "ab"
 
 
-@pytest.mark.parametrize("text", ["می\u200cخواهم", "क्\u200dष", "👩\u200d🚀", "❤\ufe0f", "葛\U000e0100", "☎\ufe0e", "naïve"])
+@pytest.mark.parametrize(
+    "text", ["می\u200cخواهم", "क्\u200dष", "👩\u200d🚀", "❤\ufe0f", "葛\U000e0100", "☎\ufe0e", "naïve"]
+)
 def test_kept(text: str) -> None:
     assert clean_text(text) == text
 

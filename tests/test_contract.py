@@ -358,9 +358,7 @@ def test_setting_that_makes_no_sense(seed: Cli):
 @pytest.mark.parametrize("module", ["ingest", "app"])
 def test_help_names_every_command(run: Cli, module: str):
     help_text = ok(run(module, "--help"))
-    commands = {"ingest": "add sync list show remove watch", "app": "ask search evaluate doctor"}[
-        module
-    ].split()
+    commands = {"ingest": "add sync list show remove watch", "app": "ask search evaluate doctor"}[module].split()
     for command in commands:
         assert command in help_text
         assert len(ok(run(module, command, "--help")).splitlines()) > 3

@@ -127,9 +127,7 @@ def test_neither_meta_refresh_nor_parts_of_a_page_are_fetched() -> None:
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "location", ["/a\r\nHost: 127.0.0.1", "http://user:pw@site.test/", "", "http://[::1"]
-)
+@pytest.mark.parametrize("location", ["/a\r\nHost: 127.0.0.1", "http://user:pw@site.test/", "", "http://[::1"])
 def test_malformed_redirects_are_refused(location: str) -> None:
     with serving(reply(b"", "302 Found", Location=location)) as server:
         with pytest.raises(FetchError):

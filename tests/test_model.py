@@ -222,12 +222,11 @@ def test_a_failed_endpoint_is_never_replaced_by_another(server, tmp_path, monkey
     monkeypatch.setattr(
         asyncio.BaseEventLoop,
         "create_connection",
-        lambda self, factory, host=None, port=None, **kw: connected.append(port)
-        or connect(self, factory, host, port, **kw),
+        lambda self, factory, host=None, port=None, **kw: (
+            connected.append(port) or connect(self, factory, host, port, **kw)
+        ),
     )
-    model = open_model(
-        settings(tmp_path, OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY, CHAT_MODEL="broken")
-    )
+    model = open_model(settings(tmp_path, OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY, CHAT_MODEL="broken"))
     assert ask(model)[1].kind == "server"
     assert set(connected) == {int(server.url.split(":")[2].split("/")[0])}
     model.close()

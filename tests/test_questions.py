@@ -31,9 +31,7 @@ def articles():
     """The texts of the corpus without their front matter."""
     files = sorted((ROOT / "corpus").glob("*.md"))
     assert files, "corpus/ holds no article"
-    return [
-        re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL) for path in files
-    ]
+    return [re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL) for path in files]
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -102,9 +100,7 @@ def test_follow_ups_have_a_standalone_twin(name):
 
 
 def test_the_sets_share_no_question():
-    dev, heldout = (
-        {re.sub(r"\W+", " ", plain(row["question"])).strip() for row in read(name)} for name in SETS
-    )
+    dev, heldout = ({re.sub(r"\W+", " ", plain(row["question"])).strip() for row in read(name)} for name in SETS)
     assert not dev & heldout
 
 

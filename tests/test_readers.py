@@ -1,5 +1,4 @@
 """Each format, from files built here: text and metadata to the character."""
-# ruff: noqa: E501 - markup and expected texts read better unbroken
 
 import io
 import zipfile
@@ -61,9 +60,7 @@ PROSE = [
 
 
 def test_pdf_lines_become_paragraphs_and_hyphens_go() -> None:
-    document = read(
-        pdf([[(72, 740, 24, "Harbour Bridge"), *PROSE]], "/Title(The Bridge)/Author(A. Writer)"), "b.pdf"
-    )
+    document = read(pdf([[(72, 740, 24, "Harbour Bridge"), *PROSE]], "/Title(The Bridge)/Author(A. Writer)"), "b.pdf")
     assert document.text == (
         "# Harbour Bridge\n\n"
         "The bridge was opened in 1932 after eight years of work that employed about two thousand people. "
@@ -191,9 +188,7 @@ def test_odt() -> None:
         "<meta:initial-creator>First</meta:initial-creator><dc:creator>Last</dc:creator>"
         "</office:meta></office:document-meta>"
     )
-    data = zipped(
-        {"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content, "meta.xml": meta}
-    )
+    data = zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content, "meta.xml": meta})
     document = read(data, "x.odt")
     assert document.text == "## Part two\n\nSome bold words.\n\n- one\n- two"
     assert (document.metadata.title, document.metadata.author) == ("Open", "First")
@@ -328,9 +323,7 @@ def test_plain_text_and_markdown_stay_as_they_are() -> None:
     assert read(text.encode(), "a.txt").text == text
     assert read(text.encode(), "a.txt").metadata.title == "A title"
     assert is_plain(b"# The <html> element\n\n%PDF- is a mark", "a.md")
-    front = (
-        "---\ntitle: 'Deep: water'\nauthors: [Ann, Bob]\ndate: 2024-02-03\nlang: en\n---\n\n# Other\n\nBody."
-    )
+    front = "---\ntitle: 'Deep: water'\nauthors: [Ann, Bob]\ndate: 2024-02-03\nlang: en\n---\n\n# Other\n\nBody."
     document = read(front.encode(), "a.md")
     told = document.metadata
     assert document.text == "# Other\n\nBody."
@@ -376,9 +369,9 @@ def test_a_declared_charset_counts_but_never_utf7() -> None:
     greek = "Αυτό είναι"
     body = page.format("iso-8859-7", greek).encode("iso-8859-7")
     assert greek in read(body, "a.html").text
-    assert "script" not in read(
-        page.format("utf-7", "+ADw-script+AD4- words").encode(), "a.html"
-    ).text.replace("+ADw-script+AD4-", "")
+    assert "script" not in read(page.format("utf-7", "+ADw-script+AD4- words").encode(), "a.html").text.replace(
+        "+ADw-script+AD4-", ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -436,9 +429,7 @@ def test_feeds_and_sitemaps() -> None:
         b'<feed xmlns="http://www.w3.org/2005/Atom"><entry><link rel="self" href="https://a.example/self"/>'
         b'<link href="https://a.example/3"/><updated>2026-01-02T03:04:05Z</updated></entry></feed>'
     )
-    assert entries(atom) == [
-        {"url": "https://a.example/3", "date": "2026-01-02T03:04:05+00:00", "kind": "page"}
-    ]
+    assert entries(atom) == [{"url": "https://a.example/3", "date": "2026-01-02T03:04:05+00:00", "kind": "page"}]
     index = (
         b'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
         b"<sitemap><loc>https://a.example/s.xml</loc></sitemap></sitemapindex>"

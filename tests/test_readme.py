@@ -102,9 +102,7 @@ def test_every_file_named_in_a_command_is_there():
 
 
 def test_settings_table_is_whole():
-    assert set(re.findall(r"`([A-Z]+_[A-Z_]+)`", README)) == {
-        n.upper() for n in Settings.__dataclass_fields__
-    }
+    assert set(re.findall(r"`([A-Z]+_[A-Z_]+)`", README)) == {n.upper() for n in Settings.__dataclass_fields__}
 
 
 def test_no_place_left_to_fill():

@@ -65,7 +65,9 @@ def test_the_article() -> None:
 
 
 def test_headings_are_context_and_in_no_sentence() -> None:
-    text = "# Title\n\nIntro here.\n\n## Part *one*\n\nBody of one.\n\n### Deep\n\nDeeper.\n\n## Two\n\n## Three\n\nEnd."
+    text = (
+        "# Title\n\nIntro here.\n\n## Part *one*\n\nBody of one.\n\n### Deep\n\nDeeper.\n\n## Two\n\n## Three\n\nEnd."
+    )
     document = Document(text, Metadata("Title"))
     passages = split(document)
     assert [(p.heading, p.span.text) for p in passages] == [

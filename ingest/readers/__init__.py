@@ -126,9 +126,7 @@ def read(data: bytes, name: str, url: str | None = None, content_type: str | Non
     return read_as(data, name, url, content_type)[1]
 
 
-def read_as(
-    data: bytes, name: str, url: str | None = None, content_type: str | None = None
-) -> tuple[str, Document]:
+def read_as(data: bytes, name: str, url: str | None = None, content_type: str | None = None) -> tuple[str, Document]:
     """As `read`, with the format that it turned out to be."""
     kind = sniff(data, name, content_type)
     if kind == "zip":

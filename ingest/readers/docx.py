@@ -178,17 +178,13 @@ def _hidden(run: etree._Element) -> bool:
 
 def _table(table: etree._Element, styles: dict[str, str]) -> list[tuple[str, str]]:
     """Rows as Markdown; a table of one column, or with a table inside, is layout."""
-    rows = [
-        [c for c in row if c.tag == f"{_W}tc"] for row in table.iter(f"{_W}tr") if row.getparent() is table
-    ]
+    rows = [[c for c in row if c.tag == f"{_W}tc"] for row in table.iter(f"{_W}tr") if row.getparent() is table]
     nested = any(c.find(f".//{_W}tbl") is not None for r in rows for c in r)
     if nested or max((len(r) for r in rows), default=0) < 2:
         return [b for r in rows for c in r for b in _blocks(c, styles)]
     lines = []
     for row in rows:
-        cells = [
-            " ".join(text for _, text in _blocks(c, styles)).replace("\n", " ").replace("|", "/") for c in row
-        ]
+        cells = [" ".join(text for _, text in _blocks(c, styles)).replace("\n", " ").replace("|", "/") for c in row]
         if any(cells):
             lines.append("| " + " | ".join(cells) + " |")
     if not lines:

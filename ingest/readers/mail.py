@@ -34,9 +34,7 @@ def read_eml(data: bytes, name: str) -> Document:
 def read_mhtml(data: bytes, name: str, url: str | None = None) -> Document:
     """The article of a page that a browser saved with all its parts."""
     message = _parse(data)
-    part = next(
-        (p for p in _parts(message) if p.get_content_type() in ("text/html", "application/xhtml+xml")), None
-    )
+    part = next((p for p in _parts(message) if p.get_content_type() in ("text/html", "application/xhtml+xml")), None)
     if part is None:
         raise ReadError("the saved page has no HTML part")
     stated = _header(message, "Snapshot-Content-Location") or _header(part, "Content-Location")
@@ -106,8 +104,6 @@ def _unwrapped(text: str) -> str:
     for paragraph in paragraphs:
         lines = paragraph.split("\n")
         wrapped = len(lines) > 1 and all(55 <= len(line) <= 80 for line in lines[:-1])
-        plain = not any(
-            re.match(r"\s*([>|*+-]|\d+[.)]) ", line) or line.startswith(("  ", "\t")) for line in lines
-        )
+        plain = not any(re.match(r"\s*([>|*+-]|\d+[.)]) ", line) or line.startswith(("  ", "\t")) for line in lines)
         out.append(" ".join(line.strip() for line in lines) if wrapped and plain else paragraph)
     return "\n\n".join(out)

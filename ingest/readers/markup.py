@@ -177,8 +177,7 @@ def _table(element: etree._Element, blocks: list[str], depth: int) -> None:
                 _children(cell, blocks, "", depth + 1)
         return
     lines = [
-        "| " + " | ".join(_inline(c).replace("\n", " ").replace("|", "/").strip() for c in r) + " |"
-        for r in cells
+        "| " + " | ".join(_inline(c).replace("\n", " ").replace("|", "/").strip() for c in r) + " |" for r in cells
     ]
     lines = [line for line in lines if line.strip("| ")]
     if lines:

@@ -57,9 +57,7 @@ def _hidden_styles(root: etree._Element) -> set[str]:
     return found
 
 
-def _walk(
-    element: etree._Element, blocks: list[str], titles: list[str], hidden: set[str], depth: int
-) -> None:
+def _walk(element: etree._Element, blocks: list[str], titles: list[str], hidden: set[str], depth: int) -> None:
     if depth > 100:
         raise ReadError("nested too deeply")
     for child in element:

@@ -54,8 +54,7 @@ def page_fields(tree: HtmlElement, url: str | None) -> dict[str, Any]:
         "published": iso_date(main.get("datePublished")) or _meta_date(meta) or _text_date(tree, link or url),
         "url": link or url,
         "site": site or (urlsplit(link or url or "").hostname or "").removeprefix("www.") or None,
-        "section": one_line(_single(main.get("articleSection")))
-        or first(meta, "article:section", "og:section"),
+        "section": one_line(_single(main.get("articleSection"))) or first(meta, "article:section", "og:section"),
         "summary": one_line(main.get("description"), 1000) or first(meta, "og:description", *_SUMMARY_META),
         "language": _language(tree, meta, main),
     }
@@ -108,9 +107,7 @@ def _types(node: dict[str, Any]) -> list[str]:
 def _main_node(nodes: list[dict[str, Any]]) -> dict[str, Any]:
     """The node that speaks of the article; a page node only counts when there is no article."""
     for node in nodes:
-        if any(_ARTICLE.search(t) for t in _types(node)) and (
-            node.get("headline") or node.get("datePublished")
-        ):
+        if any(_ARTICLE.search(t) for t in _types(node)) and (node.get("headline") or node.get("datePublished")):
             return node
     return next((n for n in nodes if any(t in _PAGE for t in _types(n)) and n.get("datePublished")), {})
 
@@ -176,9 +173,7 @@ def _text_date(tree: HtmlElement, url: str | None) -> str | None:
     return iso_date("-".join(in_url.groups())) if in_url else None
 
 
-def _canonical(
-    tree: HtmlElement, meta: dict[str, list[str]], main: dict[str, Any], url: str | None
-) -> str | None:
+def _canonical(tree: HtmlElement, meta: dict[str, list[str]], main: dict[str, Any], url: str | None) -> str | None:
     """The stated address of the page, when the page may state it."""
     entity = main.get("mainEntityOfPage")
     stated = [
@@ -204,16 +199,12 @@ def _speaks_for(stated: str, fetched: str) -> bool:
 
     No page speaks for another host, and the front page of a site is no article's address.
     """
-    hosts = [
-        re.sub(r"^(www|m|amp|mobile)\.", "", (urlsplit(u).hostname or "").lower()) for u in (stated, fetched)
-    ]
+    hosts = [re.sub(r"^(www|m|amp|mobile)\.", "", (urlsplit(u).hostname or "").lower()) for u in (stated, fetched)]
     paths = [urlsplit(u).path.rstrip("/") for u in (stated, fetched)]
     return hosts[0] == hosts[1] and bool(paths[0] or not paths[1])
 
 
-def _title(
-    tree: HtmlElement, meta: dict[str, list[str]], main: dict[str, Any], site: str | None
-) -> str | None:
+def _title(tree: HtmlElement, meta: dict[str, list[str]], main: dict[str, Any], site: str | None) -> str | None:
     stated = one_line(main.get("headline") or main.get("name")) or first(meta, "og:title", *_TITLE_META)
     if stated:
         return _without_site(stated, site)
@@ -240,11 +231,7 @@ def _language(tree: HtmlElement, meta: dict[str, list[str]], main: dict[str, Any
     root = tree.getroottree().getroot()
     stated = (main.get("inLanguage"), first(meta, "og:locale"), first(meta, "dc.language", "language"),
               root.get("lang"), root.get("{http://www.w3.org/XML/1998/namespace}lang"))  # fmt: skip
-    equiv = [
-        e.get("content")
-        for e in tree.iter("meta")
-        if (e.get("http-equiv") or "").lower() == "content-language"
-    ]
+    equiv = [e.get("content") for e in tree.iter("meta") if (e.get("http-equiv") or "").lower() == "content-language"]
     return next(
         (t for s in (*stated, *equiv) if (t := language_tag(_name(s) if isinstance(s, (dict, list)) else s))),
         None,

@@ -51,9 +51,7 @@ def read_pdf(data: bytes, name: str) -> Document:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         locked = "password" in str(error).lower()
-        raise ReadError(
-            "the PDF needs a password" if locked else "a damaged PDF: it cannot be opened"
-        ) from error
+        raise ReadError("the PDF needs a password" if locked else "a damaged PDF: it cannot be opened") from error
     try:
         count = len(pdf)
         if count > MAX_PAGES:
@@ -64,7 +62,9 @@ def read_pdf(data: bytes, name: str) -> Document:
         pdf.close()
     if sum(sum(c.isalnum() for line in lines for c in line.text) for lines in pages) < 2:
         raise ReadError("no text in this PDF, probably scanned: run OCR first (for example ocrmypdf)")
-    pages = _without_running_lines(pages)
+    # Text of under two points is there for machines; invisible text of full size is an OCR layer.
+    legible = [[line for line in lines if line.size >= 2] for lines in pages]
+    pages = _without_running_lines(legible if any(legible) else pages)
     sizes: Counter[float] = Counter()
     for lines in pages:
         for line in lines:
@@ -79,9 +79,7 @@ def read_pdf(data: bytes, name: str) -> Document:
 def _info(pdf: Any, key: str) -> str | None:
     """A field of the information dictionary; titles that are only a file's name are left out."""
     value = str(pdf.get_metadata_value(key)).strip()
-    if not value or re.search(
-        r"(?i)^(microsoft word|untitled|slide \d)|\.(docx?|tex|dvi|pdf|indd|qxd)$", value
-    ):
+    if not value or re.search(r"(?i)^(microsoft word|untitled|slide \d)|\.(docx?|tex|dvi|pdf|indd|qxd)$", value):
         return None
     return value
 
@@ -126,8 +124,7 @@ def _line(textpage: Any, text: str, unit: int, count: int) -> Line:
     lead = len(text) - len(text.lstrip())
     end = unit + len(text.rstrip().encode("utf-16-le", "surrogatepass")) // 2 - 1
     first, last = (
-        min(max(raw.FPDFText_GetCharIndexFromTextIndex(textpage, i), 0), count - 1)
-        for i in (unit + lead, end)
+        min(max(raw.FPDFText_GetCharIndexFromTextIndex(textpage, i), 0), count - 1) for i in (unit + lead, end)
     )
     a, b = _box(textpage, first), _box(textpage, last)
     middle = (first + last) // 2
@@ -270,12 +267,7 @@ def _cjk(character: str) -> bool:
 def _as_block(text: str, line: Line, body_size: float) -> str:
     text = re.sub(r"[ \t]+", " ", text).strip()
     text = re.sub(r"(?:\s?[.·]){5,}\s*", " … ", text)
-    heading = (
-        body_size
-        and line.size >= 1.18 * body_size
-        and len(text) <= 150
-        and not text.endswith((".", ",", ";"))
-    )
+    heading = body_size and line.size >= 1.18 * body_size and len(text) <= 150 and not text.endswith((".", ",", ";"))
     if heading and sum(c.isalpha() for c in text) > 2:
         return ("# " if line.size >= 1.6 * body_size else "## ") + text
     bullet = re.match(r"^[•‣◦▪]\s*(.+)", text, re.DOTALL)
