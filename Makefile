@@ -5,7 +5,7 @@
 PY := .venv/bin/python
 # A .venv whose Python is gone (moved folder, upgraded system) is made anew.
 ifeq ($(shell test -x $(PY) && echo yes),)
-  $(shell rm -f .venv/.installed .venv/.installed-test)
+  $(shell rm -f .venv/.installed .venv/.installed-test .venv/.installed-bench)
 endif
 
 # The lock is newer than the stamp: install. Otherwise nothing is started at all.
@@ -14,6 +14,10 @@ endif
 	@touch $@
 
 .venv/.installed-test: requirements/test.txt | .venv/.installed
+	@$(PY) scripts/install.py $<
+	@touch $@
+
+.venv/.installed-bench: requirements/bench.txt | .venv/.installed
 	@$(PY) scripts/install.py $<
 	@touch $@
 
@@ -42,13 +46,16 @@ nightly: install .venv/.installed-test  ## The long fault and load tests
 	@sh scripts/chromium
 	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
 
-bench: install  ## Measure, and print the tables of the README
-	@for file in bench/[a-z]*.py; do $(PY) -m bench.$$(basename $$file .py) || exit; done
+# Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.
+BENCHES := extraction checker
+bench: install .venv/.installed-bench  ## Measure, and print the tables of the README
+	@for name in $(BENCHES); do $(PY) -m bench.$$name || exit; done
 
 LOCK := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --upgrade
 lock:  ## Resolve the requirements of pyproject.toml anew (needs uv)
 	@$(LOCK) pyproject.toml -o requirements/base.txt
 	@$(LOCK) --group pyproject.toml:test -c requirements/base.txt -o requirements/test.txt
+	@$(LOCK) --group pyproject.toml:bench -c requirements/base.txt -o requirements/bench.txt
 
 clean:  ## Delete the environment, the index and the caches; never the corpus
 	rm -rf .venv .index .cache
