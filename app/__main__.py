@@ -98,6 +98,8 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
                     json.dumps(answer_json(answer, line["id"]), ensure_ascii=False) if options.json else _plain(answer)
                 )
                 print(text, flush=True)
+                if options.json and answer.notice:
+                    print(answer.notice, file=sys.stderr)
     except UserError as error:
         if not options.batch:
             raise

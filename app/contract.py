@@ -18,7 +18,6 @@ def answer_json(answer: Answer, question_id: str) -> dict[str, Any]:
         "sentences": [_sentence(sentence) for sentence in answer.sentences],
         "passages": [passage_json(hit) for hit in answer.passages],
         "model": answer.model,
-        "notice": answer.notice,
         "timings": {
             "retrieve_ms": round(timings.retrieve_ms, 1),
             "first_token_ms": None if timings.first_token_ms is None else round(timings.first_token_ms, 1),

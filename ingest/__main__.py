@@ -173,9 +173,7 @@ def _as_json(row: DocumentRow) -> dict[str, object]:
         "published": row.metadata.published,
         "url": row.metadata.url,
         "origin": row.origins[0] if row.origins else None,
-        "origins": list(row.origins),
         "path": row.paths[0] if row.paths else None,
-        "paths": list(row.paths),
         "characters": row.characters,
         "passages": row.passages,
     }
