@@ -17,10 +17,12 @@ import yaml
 from ingest import UserError
 from ingest.clean import clean_line, clean_text
 from ingest.document import Document, Metadata
+from ingest.page_marks import with_marks, without_marks
 
 ORIGINALS = "originals"  # folder inside the corpus for the bytes that documents were read from
 MAX_BYTES = 50_000_000  # of one corpus file: about eight times the Bible
-_FRONT = re.compile(r"---[ \t]*\n(.*?)(?:^|\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+_FRONT = re.compile(r"---[ \t]*\n(?:(.*?)\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+_FRONT_CHARACTERS = 100_000  # more is no front matter, and YAML is slow
 _TEXT_FIELDS = [field.name for field in fields(Metadata) if field.name not in ("title", "pages")]
 _FIRST_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 _NAME_BYTES = 120
@@ -61,13 +63,13 @@ def parse_document(data: bytes, path: Path) -> Document:
 
 def tidy(document: Document) -> Document:
     """The document as a corpus file keeps it: clean text and metadata, no white space at the ends."""
-    text = clean_text(document.text)
-    lead = len(text) - len(text.lstrip())
-    text = text.strip()
-    pages = document.metadata.pages
-    if pages:
-        moved = (len(clean_text(document.text[:page])) - lead for page in pages)
-        pages = tuple(max(0, page) for page in moved if page < len(text))
+    text, pages = document.text, document.metadata.pages
+    cleaned_text, marked = without_marks(clean_text(text))
+    if cleaned_text != text:
+        pages = marked or tuple(len(clean_text(text[:page])) for page in pages)
+    text = cleaned_text.strip()
+    lead = len(cleaned_text) - len(cleaned_text.lstrip())
+    pages = tuple(max(0, page - lead) for page in pages if page - lead < len(text))
     told = {name: getattr(document.metadata, name) for name in _TEXT_FIELDS}
     cleaned = {name: clean_line(value) or None for name, value in told.items() if value}
     title = clean_line(document.metadata.title)
@@ -79,9 +81,7 @@ def render(document: Document) -> str:
     metadata = document.metadata
     told = {name: getattr(metadata, name) for name in ("title", *_TEXT_FIELDS)}
     lines = [_yaml(name, value) for name, value in told.items() if value is not None]
-    if metadata.pages:
-        lines.append(f"pages: [{', '.join(map(str, metadata.pages))}]\n")
-    return f"---\n{''.join(lines)}---\n\n{document.text}\n"
+    return f"---\n{''.join(lines)}---\n\n{with_marks(document.text, metadata.pages)}\n"
 
 
 def write_document(corpus_dir: Path, document: Document, path: Path | None = None) -> Path:
@@ -116,14 +116,28 @@ def _walk(corpus_dir: Path) -> Iterator[Path]:
                 yield path
 
 
+class _Loader(yaml.BaseLoader):
+    """Every value is text as written, so that a title "1984" or a date stays one.
+
+    Aliases, with which a short file can name a huge text, are refused.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        """The next node, if it is not an alias."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases are not read in front matter", mark)
+        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[arg-type]
+        return node
+
+
 def _parts(raw: str, path: Path) -> tuple[dict[str, object], str]:
     """Front matter and body. Text that begins with a rule (---) and no mapping is all body."""
     match = _FRONT.match(raw)
-    if not match:
+    if not match or match.end() > _FRONT_CHARACTERS:
         return {}, raw
     try:
-        # BaseLoader: every value is text as written, so that a title "1984" or a date stays one.
-        front = yaml.load(match[1], Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text
+        front = yaml.load(match[1] or "", Loader=_Loader)  # noqa: S506 - it makes nothing but text
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 2}" if mark else ""
@@ -137,7 +151,6 @@ def _metadata(front: dict[str, object], path: Path) -> Metadata:
     told = {name: _text(front.get(name), name, path) for name in _TEXT_FIELDS}
     return Metadata(
         title=_text(front.get("title"), "title", path) or "",
-        pages=_pages(front.get("pages"), path),
         **{name: value for name, value in told.items() if value not in ("~", "null")},
     )
 
@@ -148,16 +161,6 @@ def _text(value: object, name: str, path: Path) -> str | None:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     raise UserError(f"{path}: {name} in the front matter must be one line of text.")
-
-
-def _pages(value: object, path: Path) -> tuple[int, ...]:
-    if value in (None, ""):
-        return ()
-    if isinstance(value, list) and all(isinstance(item, str) and item.isdecimal() for item in value):
-        pages = tuple(int(item) for item in value)
-        if list(pages) == sorted(pages):
-            return pages
-    raise UserError(f"{path}: pages in the front matter must be offsets in rising order, as [0, 1200].")
 
 
 def _title(text: str, path: Path) -> str:

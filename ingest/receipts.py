@@ -23,6 +23,7 @@ from ingest.document import Document
 from ingest.fetch import Fetched
 
 _ORIGIN = re.compile(r"^origin: *(.+)$", re.MULTILINE)
+_HEAD = 65_536  # bytes in which front matter that we wrote ends
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _origin_of(path: Path) -> str | None:
     """The origin in a corpus file's front matter, without parsing the whole of it."""
     try:
         with path.open("rb") as file:
-            head = file.read(8192).decode("utf-8", "replace")
+            head = file.read(_HEAD).decode("utf-8", "replace")
     except OSError:
         return None
     if not head.startswith("---"):

@@ -32,7 +32,7 @@ LANGUAGES = {
 # learnt from newspapers, lacks or holds for too weak.
 _JOINS = """
 i.e e.g cf viz vs dr mr mrs ms mx prof gen sen rep gov lt col sgt capt rev hon messrs mme mlle amb
-approx ca z.b d.h u.a bzw p.ej
+approx ca z.b d.h u.a bzw fa p.ej
 """.split()
 _JOINS_NUMBER = """
 no nos fig figs eq eqs vol vols ch chap sec sect art arts p pp par para nr num núm ed tab ref refs

@@ -12,9 +12,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ingest.settings import ROOT, Settings, load_settings
+
+# A deadline for each example is a timed assertion, which a busy machine fails.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 VARIABLES = tuple(name.upper() for name in Settings.__dataclass_fields__)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

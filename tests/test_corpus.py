@@ -80,9 +80,9 @@ def test_files_by_hand(data: bytes, title: str, text: str) -> None:
         (b"", "no text"),
         (b"---\ntitle: x\n---\n \n", "no text"),
         (b"---\ntitle: [x\n---\ntext", "broken front matter"),
-        (b"---\ntitle: &a [*a]\n---\ntext", "title"),
+        (b"---\ntitle: &a [*a]\n---\ntext", "broken front matter in line 2"),
+        (b"---\na: &a x\ntitle: [*a, *a]\n---\ntext", "broken front matter in line 3"),
         (b"---\ntitle: {a: b}\n---\ntext", "title"),
-        (b"---\npages: [5, 2]\n---\ntext", "pages"),
         (b"---\nx: " + b"[" * 5000 + b"\n---\ntext", "broken front matter"),
         (b"---\ntitle: !!python/object/apply:os.system [ls]\n---\ntext", "no such"),
     ],
@@ -98,6 +98,26 @@ def test_bad_files_are_named(data: bytes, said: str, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_pages_stay_where_they_are_when_the_text_is_edited(tmp_path: Path) -> None:
+    text = "First page.\n\nIt runs on to the second page.\n\nThird."
+    document = Document(text, Metadata("t", pages=(0, text.index("second"), text.index("Third"))))
+    path = write_document(tmp_path, document)
+    assert read_document(path) == document
+    path.write_text(path.read_text("utf-8").replace("First", "The very first"), encoding="utf-8")
+    edited = read_document(path)
+    assert edited.text == text.replace("First", "The very first")
+    assert [edited.page(edited.text.index(word)) for word in ("very", "runs", "second", "Third")] == [1, 1, 2, 3]
+    path.write_text(path.read_text("utf-8").replace("<!-- page 2 -->second page.", "end."), encoding="utf-8")
+    edited = read_document(path)
+    assert [edited.page(edited.text.index(word)) for word in ("very", "end", "Third")] == [1, 1, 3]
+    assert "<!--" not in edited.text
+
+
+def test_a_rule_and_much_text_is_no_front_matter(tmp_path: Path) -> None:
+    text = "---\n" + "a: b\n" * 50_000 + "---\nEnd."
+    assert parse_document(text.encode(), tmp_path / "x.md").text == text
 
 
 def test_pages_move_with_the_text() -> None:

@@ -1,0 +1,44 @@
+"""Where pages begin, written into a corpus file's text as `<!-- page 4 -->`: marks that editing moves along.
+
+Offsets in the front matter would be wrong after the first word that a person adds or deletes.
+"""
+
+import re
+from collections.abc import Sequence
+
+# A mark that begins a line has that line to itself, if the file was not edited.
+_MARK = re.compile(r"^<!-- page (\d{1,6}) -->\n?|<!-- page (\d{1,6}) -->", re.MULTILINE)
+
+
+def with_marks(text: str, pages: Sequence[int]) -> str:
+    """`text` with a mark at each of these offsets, which rise; `without_marks` takes them out again."""
+    parts, last = [], 0
+    for number, page in enumerate(pages, 1):
+        parts.append(text[last:page])
+        begins_line = page == 0 or text[page - 1] == "\n"
+        parts.append(f"<!-- page {number} -->" + ("\n" if begins_line else ""))
+        last = page
+    return "".join([*parts, text[last:]])
+
+
+def without_marks(text: str) -> tuple[str, tuple[int, ...]]:
+    """The text without marks, and the offset in it at which each page begins, the first page first.
+
+    A page whose mark is missing has no text of its own; a mark out of order is none.
+    """
+    pages: list[int] = []
+    if "<!-- page " not in text:
+        return text, ()
+    parts, last, length = [], 0, 0
+    for mark in _MARK.finditer(text):
+        parts.append(text[last : mark.start()])
+        length += mark.start() - last
+        last = mark.end()
+        number = int(mark[1] or mark[2])
+        if number > len(pages):
+            pages += [length] * (number - len(pages))
+    parts.append(text[last:])
+    bare = "".join(parts)
+    while _MARK.search(bare):  # marks within marks: nobody writes them in good faith
+        bare, pages = _MARK.sub("", bare), []
+    return bare, tuple(pages)
