@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe, as in `list | head`, has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail too
         return 0
 
 
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("add", help="add files, folders, URLs, feeds, or - for standard input")
     add.add_argument("sources", nargs="+", metavar="SOURCE")
-    add.add_argument("--limit", type=int, metavar="N", help="newest N pages of each feed or sitemap")
+    add.add_argument("--limit", type=_count, metavar="N", help="newest N pages of each feed or sitemap")
     add.add_argument("--since", metavar="DATE", help="only pages of feeds and sitemaps from DATE (ISO) on")
     add.set_defaults(run=_add)
 
@@ -63,11 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     remove.set_defaults(run=_remove)
 
     refresh = commands.add_parser("refresh", help="fetch again what was added from URLs")
+    refresh.add_argument("ids", nargs="*", metavar="ID", help="only these documents")
     refresh.set_defaults(run=_refresh)
 
     watch = commands.add_parser("watch", help="sync whenever the corpus folder changes, until Ctrl-C")
     watch.set_defaults(run=_watch)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _stop_on_interrupt() -> threading.Event:
@@ -103,9 +111,16 @@ def _add(settings: Settings, options: argparse.Namespace, stop: threading.Event)
 def _refresh(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
     from ingest.add import refresh_sources
 
+    origins = _origins(settings, options.ids) if options.ids else None
     with TerminalProgress() as progress:
-        report = refresh_sources(settings, progress=progress, stop=stop.is_set)
+        report = refresh_sources(settings, origins, progress=progress, stop=stop.is_set)
     return _sync_added(settings, report, stop)
+
+
+def _origins(settings: Settings, ids: Sequence[str]) -> list[str]:
+    catalog = Catalog.open(settings.index_dir)
+    chosen = {catalog.document(document_id).document_id for document_id in ids}
+    return [origin for row in catalog.documents() if row.document_id in chosen for origin in row.origins]
 
 
 def _sync_added(settings: Settings, report: "AddReport", stop: threading.Event) -> int:
@@ -115,8 +130,12 @@ def _sync_added(settings: Settings, report: "AddReport", stop: threading.Event) 
     for failed in report.failed:
         print(f"{failed.source}: {failed.reason}", file=sys.stderr)
     if report.stopped:
+        print("Stopped; run `python -m ingest sync` to index what was added.", file=sys.stderr)
         return INTERRUPTED
-    status = _sync_once(settings, stop)
+    try:
+        status = _sync_once(settings, stop)
+    except UserError as error:  # another process may be writing the index
+        raise UserError(f"{error} What was added is in {settings.corpus_dir}; the next sync indexes it.") from error
     return status or (2 if report.failed else 0)
 
 

@@ -12,21 +12,19 @@ import hashlib
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
 from ingest.clean import clean_line
 from ingest.document import Document
 from ingest.fetch import Fetched, fetch
-from ingest.progress import Progress, Report, Stop
+from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
+from ingest.progress import Report, Stop
 from ingest.readers import SUFFIXES, ArchiveError, is_plain, original_suffix, read_as
 from ingest.receipts import Receipts
 from ingest.sandbox import INPUT_BYTES, Sandbox
@@ -38,7 +36,8 @@ _SITEMAP_PARTS = 10
 _XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
 
 Fetcher = Callable[..., "Fetched | None"]
-Status = Literal["added", "updated", "unchanged", "failed"]
+
+__all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
 
 
 @dataclass(frozen=True)
@@ -47,34 +46,6 @@ class Upload:
 
     name: str
     data: bytes
-
-
-@dataclass(frozen=True)
-class Added:
-    """What became of one source: the corpus file, or the reason why there is none."""
-
-    source: str
-    path: Path | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class AddReport:
-    """What became of all sources. `stopped` says that the user ended it early."""
-
-    added: tuple[Added, ...] = ()
-    updated: tuple[Added, ...] = ()
-    unchanged: tuple[Added, ...] = ()
-    failed: tuple[Added, ...] = ()
-    stopped: bool = False
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One source still to be worked off."""
-
-    source: str
-    work: Callable[[], "list[_Job | tuple[Status, Added]]"]
 
 
 def add_sources(
@@ -99,24 +70,32 @@ def add_sources(
         since = _checked_date(since)
     with Sandbox(workers=_workers()) as sandbox:
         adder = _Adder(settings, sandbox, fetch, limit or FEED_LIMIT, since)
-        return _run([adder.job(source) for source in sources], progress, stop)
+        return work_off([adder.job(source) for source in sources], _workers(), progress, stop)
 
 
 def refresh_sources(
     settings: Settings,
+    origins: Sequence[str] | None = None,
     *,
     progress: Report | None = None,
     stop: Stop | None = None,
     fetch: Fetcher = fetch,
 ) -> AddReport:
-    """Fetch every document again that came from a URL; unchanged ones cost one conditional request.
+    """Fetch every document again that came from a URL, or only those of these `origins`.
 
-    A page that has gone or fails now is reported as failed and its document stays.
+    Unchanged ones cost one conditional request. A page that has gone or fails now is reported as
+    failed and its document stays. Raises `UserError` when none of the `origins` given is a URL.
     """
+    if origins is not None and not any(map(_is_url, origins)):
+        raise UserError("It was not added from a URL, so there is nothing to fetch: add its file again instead.")
     with Sandbox(workers=_workers()) as sandbox:
         adder = _Adder(settings, sandbox, fetch, FEED_LIMIT, None)
-        urls = sorted(o for o in adder.receipts.origins() if o.startswith(("http://", "https://")))
-        return _run([_Job(url, partial(adder.page, url, True)) for url in urls], progress, stop)
+        urls = sorted(filter(_is_url, adder.receipts.origins() if origins is None else set(origins)))
+        return work_off([Job(url, partial(adder.page, url, True)) for url in urls], _workers(), progress, stop)
+
+
+def _is_url(origin: str) -> bool:
+    return origin.startswith(("http://", "https://"))
 
 
 def _workers() -> int:
@@ -130,46 +109,6 @@ def _checked_date(text: str) -> str:
         raise UserError(f"{text!r} is not a date: write it as 2026-11-24.") from error
 
 
-def _run(first: list[_Job], progress: Report | None, stop: Stop | None) -> AddReport:
-    """Work the jobs off, a few at a time; a job may bring more jobs."""
-    waiting, running = deque(first), dict[Future[list["_Job | tuple[Status, Added]"]], _Job]()
-    found: dict[Status, list[Added]] = {"added": [], "updated": [], "unchanged": [], "failed": []}
-    done, stopped = 0, False
-    with ThreadPoolExecutor(_workers(), thread_name_prefix="add") as pool:
-        while waiting or running:
-            stopped = stopped or bool(stop and stop())
-            if stopped:
-                waiting.clear()
-            while waiting and len(running) < 2 * _workers():
-                job = waiting.popleft()
-                running[pool.submit(_guarded, job)] = job
-            if not running:
-                break
-            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                job = running.pop(future)
-                more = []
-                for result in future.result():
-                    if isinstance(result, _Job):
-                        more.append(result)
-                    else:
-                        found[result[0]].append(result[1])
-                waiting.extendleft(reversed(more))
-                done += 1
-                if progress:
-                    known = done + len(waiting) + len(running)
-                    progress(Progress("Reading sources", done, known, "sources"))
-    return AddReport(**{status: tuple(items) for status, items in found.items()}, stopped=stopped)
-
-
-def _guarded(job: _Job) -> list[_Job | tuple[Status, Added]]:
-    try:
-        return job.work()
-    except UserError as error:
-        return [("failed", Added(job.source, reason=str(error)))]
-    except OSError as error:
-        return [("failed", Added(job.source, reason=error.strerror or str(error)))]
-
-
 class _Adder:
     """The steps from a source to its corpus file."""
 
@@ -179,28 +118,28 @@ class _Adder:
         self.receipts = Receipts(settings.corpus_dir)
         self._lock = threading.Lock()
 
-    def job(self, source: str | Upload) -> _Job:
+    def job(self, source: str | Upload) -> Job:
         """The job of one source as the user gave it."""
         if isinstance(source, Upload):
             name = clean_line(source.name.replace("\\", "/").rpartition("/")[2]) or "upload"
-            return _Job(name, partial(self.content, source.data, name, name))
+            return Job(name, partial(self.content, source.data, name, name))
         if source == "-":
-            return _Job("standard input", self._standard_input)
+            return Job("standard input", self._standard_input)
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
-            return _Job(source, partial(self.page, source))
-        return _Job(source, partial(self._path, Path(source).expanduser()))
+            return Job(source, partial(self.page, source))
+        return Job(source, partial(self._path, Path(source).expanduser()))
 
-    def _standard_input(self) -> list[_Job | tuple[Status, Added]]:
+    def _standard_input(self) -> list[Job | Outcome]:
         data = sys.stdin.buffer.read(INPUT_BYTES + 1)
         return self.content(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16])
 
-    def _path(self, path: Path) -> list[_Job | tuple[Status, Added]]:
+    def _path(self, path: Path) -> list[Job | Outcome]:
         path = path.absolute()
         if path.is_dir():
             files = list(self._files(path))
             if not files:
                 raise UserError("no file in this folder has a format that is read here")
-            return [_Job(str(file), partial(self._file, file)) for file in files]
+            return [Job(str(file), partial(self._file, file)) for file in files]
         return self._file(path)
 
     def _files(self, folder: Path) -> Iterator[Path]:
@@ -212,7 +151,7 @@ class _Adder:
                 if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                     yield Path(here, name)
 
-    def _file(self, path: Path) -> list[_Job | tuple[Status, Added]]:
+    def _file(self, path: Path) -> list[Job | Outcome]:
         if not path.exists():
             raise UserError("no such file or folder")
         if not path.is_file():
@@ -223,7 +162,7 @@ class _Adder:
             raise UserError(f"larger than {INPUT_BYTES // 1_000_000} MB")
         return self.content(path.read_bytes(), path.name, str(path))
 
-    def page(self, url: str, conditional: bool = False) -> list[_Job | tuple[Status, Added]]:
+    def page(self, url: str, conditional: bool = False) -> list[Job | Outcome]:
         """Fetch a URL and add what it gives; `conditional` asks only for what changed."""
         receipt = self.receipts.get(url) if conditional else None
         path = self.receipts.find(url)
@@ -238,7 +177,7 @@ class _Adder:
     def content(
         self, data: bytes, name: str, origin: str, answer: Fetched | None = None, *, fixed: bool = False,
         inside: bool = False,
-    ) -> list[_Job | tuple[Status, Added]]:  # fmt: skip
+    ) -> list[Job | Outcome]:  # fmt: skip
         """Add the bytes of one source, or of all that is in it if it is a feed or an archive."""
         digest = hashlib.sha256(data).hexdigest()
         known = self.receipts.get(origin)
@@ -267,7 +206,7 @@ class _Adder:
         document, found = self._sandbox.read(data, name, answer.url if answer else None, kind)
         return found, document
 
-    def _members(self, data: bytes, origin: str) -> Iterator[_Job | tuple[Status, Added]]:
+    def _members(self, data: bytes, origin: str) -> Iterator[Job | Outcome]:
         """Jobs for the members of an archive; their bytes are held until they are worked off."""
         seen, size, complete = 0, 0, False
         while not complete:
@@ -279,14 +218,14 @@ class _Adder:
                     yield "failed", Added(key, reason=found)
                 elif Path(name).suffix.lower() in SUFFIXES:
                     size += len(found)
-                    yield _Job(key, partial(self.content, found, name, key, inside=True))
+                    yield Job(key, partial(self.content, found, name, key, inside=True))
                 else:
                     yield "failed", Added(key, reason="not a format that is read here")
             if size > _ARCHIVE_BYTES:
                 yield "failed", Added(origin, reason=f"unpacks to more than {_ARCHIVE_BYTES // 1_000_000} MB")
                 return
 
-    def _listed(self, entries: list[dict[str, str | None]]) -> list[_Job | tuple[Status, Added]]:
+    def _listed(self, entries: list[dict[str, str | None]]) -> list[Job | Outcome]:
         """Jobs for the newest pages that a feed or sitemap lists; undated ones keep their place."""
         pages = self._pages(entries)
         if self._since:
@@ -294,7 +233,7 @@ class _Adder:
         if pages and all(p["date"] for p in pages):
             pages.sort(key=lambda p: p["date"] or "", reverse=True)
         urls = list(dict.fromkeys(str(p["url"]) for p in pages))[: self._limit]
-        return [_Job(url, partial(self.page, url)) for url in urls]
+        return [Job(url, partial(self.page, url)) for url in urls]
 
     def _pages(self, entries: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
         """The pages listed; the parts of a sitemap index are fetched, one level deep."""

@@ -141,6 +141,22 @@ class CatalogWriter(Catalog):
             for path, size, mtime_ns, read_ns, sha256, document_id in rows
         }
 
+    def origins(self, paths: Iterable[str] | None = None) -> set[str]:
+        """The origins that the live corpus files name, or those of these `paths`."""
+        chosen = None if paths is None else json.dumps(list(paths))
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT json_extract(metadata, '$.origin') FROM files WHERE live = 1 "
+                "AND (?1 IS NULL OR path IN (SELECT value FROM json_each(?1)))",
+                (chosen,),
+            )
+            return {row[0] for row in rows if row[0]}
+
+    def document_ids(self) -> set[str]:
+        """The ids of the live documents."""
+        with self.read() as connection:
+            return {row[0] for row in connection.execute("SELECT document_id FROM documents WHERE live = 1")}
+
     def touch(self, file: FileState) -> None:
         """The file has a new time but the same bytes."""
         with self.write() as connection:

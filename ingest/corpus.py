@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import yaml
 
@@ -148,11 +149,9 @@ def _parts(raw: str, path: Path) -> tuple[dict[str, object], str]:
 
 
 def _metadata(front: dict[str, object], path: Path) -> Metadata:
-    told = {name: _text(front.get(name), name, path) for name in _TEXT_FIELDS}
-    return Metadata(
-        title=_text(front.get("title"), "title", path) or "",
-        **{name: value for name, value in told.items() if value not in ("~", "null")},
-    )
+    told: dict[str, Any] = {name: _text(front.get(name), name, path) for name in _TEXT_FIELDS}
+    title = _text(front.get("title"), "title", path) or ""
+    return replace(Metadata(title), **{name: value for name, value in told.items() if value not in ("~", "null")})
 
 
 def _text(value: object, name: str, path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 The front matter of the corpus files says which origin each has. A receipt, one small JSON file
 an origin under originals/, only spares work; without it the source is fetched and parsed again.
+Several processes may add to one corpus: each file is stored under a lock, for a moment.
 """
 
 import hashlib
@@ -9,16 +10,18 @@ import json
 import os
 import re
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Literal
 
 import yaml
+from filelock import FileLock
 
 from ingest import UserError
-from ingest.corpus import ORIGINALS, corpus_files, read_document, tidy, write_document
+from ingest.corpus import ORIGINALS, corpus_files, read_document, render, tidy, write_document
 from ingest.document import Document
 from ingest.fetch import Fetched
 
@@ -30,7 +33,8 @@ _HEAD = 65_536  # bytes in which front matter that we wrote ends
 class Receipt:
     """What the last reading of an origin saw.
 
-    The SHA-256 of its bytes, the server's validators, and the name under originals/ of the kept bytes.
+    The SHA-256 of its bytes, the server's validators, the name under originals/ of the kept bytes, and
+    the corpus file (a path under the corpus folder) and the SHA-256 of the document in it as it was read.
     """
 
     origin: str
@@ -38,6 +42,8 @@ class Receipt:
     etag: str | None = None
     last_modified: str | None = None
     original: str | None = None
+    path: str | None = None
+    said: str | None = None
 
 
 class Receipts:
@@ -60,7 +66,11 @@ class Receipts:
     def find(self, origin: str) -> Path | None:
         """The corpus file of an origin, if there is one."""
         path = self.origins().get(origin)
-        return path if path and path.is_file() else None
+        if path and path.is_file():
+            return path
+        receipt = self.get(origin)  # of another process, perhaps, that added it since
+        path = self._corpus_dir / receipt.path if receipt and receipt.path else None
+        return path if path and _origin_of(path) == origin else None
 
     def get(self, origin: str) -> Receipt | None:
         """The receipt of an origin; None when there is none or it cannot be read."""
@@ -76,23 +86,37 @@ class Receipts:
     ) -> tuple[Literal["added", "updated", "unchanged"], Path]:
         """Write the document's corpus file unless it says the same already, its original and its receipt.
 
-        The original is written first and the old one removed last, so that a corpus file always has one.
+        The original is written first and the old one removed last, so that a corpus file always has
+        one. Raises `UserError` when the file was edited by hand since: what a person wrote is kept.
         """
+        with self._alone():
+            return self._store(document, suffix, data, digest, answer)
+
+    def _store(
+        self, document: Document, suffix: str | None, data: bytes, digest: str, answer: Fetched | None
+    ) -> tuple[Literal["added", "updated", "unchanged"], Path]:
         origin = document.metadata.origin or ""
-        path = self.find(origin)
+        path, old, said = self.find(origin), self.get(origin), _said(document)
         before = _readable(path)
-        same = path is not None and before is not None and _same(before, document)
+        now = _said(before) if before else None
+        same = now == said or bool(path and old and old.said == said)  # the latter may be edited by hand
+        if path and not same and old and old.said and now != old.said:
+            raise UserError(
+                f"it has changed, and so has {path} by hand, which is kept: delete that to take the new one"
+            )
         kept = f"{tidy(document).document_id}{suffix}" if suffix else None
         if kept:
             self._write(self._folder / kept, data)
-        if not (same and path):
-            written = write_document(self._corpus_dir, document, path)
-            self.origins()[origin] = written
-        else:
-            written = path
-        old = self.get(origin)
+        written = path if same and path else write_document(self._corpus_dir, document, path)
+        self.origins()[origin] = written
         receipt = Receipt(
-            origin, digest, answer.etag if answer else None, answer.last_modified if answer else None, kept
+            origin,
+            digest,
+            answer.etag if answer else None,
+            answer.last_modified if answer else None,
+            kept,
+            written.relative_to(self._corpus_dir).as_posix(),
+            said,
         )
         self._write(self._file(origin), json.dumps(asdict(receipt), ensure_ascii=False).encode("utf-8"))
         if old and old.original and old.original != kept:
@@ -100,11 +124,28 @@ class Receipts:
         return ("unchanged" if same else "updated" if path else "added"), written
 
     def forget(self, origin: str) -> None:
-        """Remove the receipt of an origin and the bytes kept for it."""
+        """Remove the receipt of an origin and the bytes kept for it; raises `OSError`."""
         receipt = self.get(origin)
-        self._file(origin).unlink(missing_ok=True)
-        if receipt and receipt.original:
-            self._drop(receipt.original)
+        if receipt is None and not self._file(origin).exists():
+            return
+        with self._alone():
+            self._file(origin).unlink(missing_ok=True)
+            if receipt and receipt.original:
+                self._drop(receipt.original)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process stores anything in this corpus meanwhile."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._folder / ".lock")
+            lock.acquire()
+        except OSError as error:
+            raise UserError(f"Cannot write to {self._folder}: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _drop(self, name: str) -> None:
         """Remove kept bytes that no receipt speaks of any more."""
@@ -158,7 +199,7 @@ def _readable(path: Path | None) -> Document | None:
         return None
 
 
-def _same(before: Document, after: Document) -> bool:
-    """Whether two readings say the same, the time of reading aside."""
-    told = replace(tidy(after).metadata, retrieved=before.metadata.retrieved)
-    return tidy(after).text == before.text and told == before.metadata
+def _said(document: Document) -> str:
+    """A digest of what a reading says, the time of reading aside."""
+    metadata = replace(document.metadata, retrieved=None)
+    return hashlib.sha256(render(tidy(replace(document, metadata=metadata))).encode("utf-8")).hexdigest()

@@ -157,6 +157,7 @@ class _Sync:
         everything = self._rebuild or self._writer.meta("made") != MADE
         changed = self._preparer.changed(self._settings.corpus_dir, files, everything)
         stopped = False
+        gone = self._writer.origins(removed)
         try:
             last = 0
             for prepared in self._preparer.files(self._settings.corpus_dir, changed):
@@ -169,11 +170,13 @@ class _Sync:
             if not self._rebuild:
                 self._preparer.stopping()
                 self._commit([])
-        self._writer.forget_vectors(self._space.number) if not stopped else None
+        if not stopped:
+            self._forget(gone)
+            self._writer.forget_vectors(self._space.number)
         if not self._settings.chroma_url:
             builds.sweep(self._chroma, self._writer.meta("build") or "")
         return SyncReport(
-            documents=len(self._writer.documents()),
+            documents=len(self._writer.document_ids()),
             passages=self._passages(),
             added=self._added,
             removed=self._removed,
@@ -182,6 +185,13 @@ class _Sync:
             rebuilt=self._rebuilt,
             stopped=stopped,
         )
+
+    def _forget(self, origins: set[str]) -> None:
+        """What add kept of sources whose corpus files are gone; a renamed file has its origin still."""
+        receipts = Receipts(self._settings.corpus_dir)
+        for origin in sorted(origins - self._writer.origins()) if origins else ():
+            with suppress(OSError, UserError):  # litter, which costs no more than its space
+                receipts.forget(origin)
 
     def _passages(self) -> int:
         return len(self._writer.passage_ids())
@@ -208,7 +218,7 @@ class _Sync:
         """Make what is prepared visible, together with the build of Chroma that belongs to it."""
         self._preparer.wanted(removed)
         live, wanted = self._writer.vector_ids("live"), self._writer.vector_ids("wanted")
-        before = {row.document_id for row in self._writer.documents()}
+        before = self._writer.document_ids()
         if self._settings.chroma_url:
             facts, obsolete = self._on_server(wanted)
         else:
@@ -219,7 +229,7 @@ class _Sync:
         self._writer.flip(changed)
         if obsolete:
             obsolete()
-        after = {row.document_id for row in self._writer.documents()}
+        after = self._writer.document_ids()
         self._added += len(after - before)
         self._removed += len(before - after)
 

@@ -42,7 +42,7 @@ def counts(report: AddReport) -> tuple[int, int, int, int]:
 
 
 def originals(settings: Settings) -> list[str]:
-    return sorted(p.name for p in (settings.corpus_dir / "originals").iterdir() if p.suffix != ".json")
+    return sorted(p.name for p in (settings.corpus_dir / "originals").glob("[!.]*") if p.suffix != ".json")
 
 
 class Site:
@@ -127,6 +127,35 @@ def test_a_renamed_corpus_file_and_lost_receipts_are_found_again(settings: Setti
         receipt.unlink()
     assert counts(add_sources(settings, [str(file)])) == (0, 0, 1, 0)
     assert corpus_files(settings.corpus_dir) == [moved]
+
+
+def test_what_was_written_by_hand_is_kept(settings: Settings, source: Path) -> None:
+    file = source / "a.html"
+    file.write_text(PAGE.format("Harbour", "", WORDS), encoding="utf-8")
+    path = add_sources(settings, [str(file)]).added[0].path
+    assert path is not None
+    path.write_text(path.read_text("utf-8").replace("1954", "1955"), encoding="utf-8")
+    edited = path.read_bytes()
+    file.write_text(PAGE.format("Harbour", "<!-- built today -->", WORDS), encoding="utf-8")
+    assert counts(add_sources(settings, [str(file)])) == (0, 0, 1, 0)
+    file.write_text(PAGE.format("Harbour", "", WORDS + "New."), encoding="utf-8")
+    for _ in range(2):
+        (failed,) = add_sources(settings, [str(file)]).failed
+        assert "by hand, which is kept" in str(failed.reason)
+    assert path.read_bytes() == edited
+    path.unlink()
+    assert counts(add_sources(settings, [str(file)])) == (1, 0, 0, 0)
+
+
+def test_two_processes_that_add_one_source_write_one_file(settings: Settings, source: Path) -> None:
+    from ingest.receipts import Receipts
+
+    file = source / "a.md"
+    file.write_text("# Title\n\nBody.", encoding="utf-8")
+    other = Receipts(settings.corpus_dir)
+    assert other.origins() == {}  # what a process knows that began before the other one added it
+    path = add_sources(settings, [str(file)]).added[0].path
+    assert other.find(str(file)) == path
 
 
 def test_a_document_removed_by_hand_comes_back(settings: Settings, source: Path) -> None:
