@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--details", metavar="FILE", type=Path, help="write every answer there, a JSON object a line")
     evaluate.set_defaults(run=_evaluate)
 
+    for command in (ask, evaluate):
+        command.add_argument("--model", metavar="NAME", help="one of CHAT_MODEL and CHAT_MODELS (default: the first)")
+
     doctor = commands.add_parser("doctor", help="each part: works, or what is wrong and the mend")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -74,11 +77,12 @@ def _ask(options: argparse.Namespace, settings: Settings) -> None:
 
     road = Road.open(settings)
     try:
+        road.models.get(options.model)
         chosen = [road.store.catalog.document(i).document_id for i in options.source or []] or None
         for line in lines:
             _answer(road, line, chosen, options)
     finally:
-        road.model.close()
+        road.close()
 
 
 def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: argparse.Namespace) -> None:
@@ -88,7 +92,7 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
     history: tuple[Turn, ...] = turns(line.get("history") or [])
     shown = False
     try:
-        for event in road.ask(line["question"], history, document_ids=chosen):
+        for event in road.ask(line["question"], history, document_ids=chosen, model=options.model):
             if isinstance(event, Retrieved) and not options.json and not shown:
                 print(f"{len(event.hits)} passages found; writing ...", file=sys.stderr)
                 shown = True
@@ -166,12 +170,13 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> None:
     details: list[dict[str, Any]] = []
     try:
         with tqdm(total=len(questions), unit="question", disable=None) as bar:
-            outcomes = run(road, questions, lambda _: bar.update() and None)
+            outcomes = run(road, questions, lambda _: bar.update() and None, options.model)
+        name = road.models.get(options.model).name
         kinds = sorted({question.kind for question in questions})
-        groups = {"all": figures(outcomes, road.model.name)}
-        groups |= {k: figures([o for o in outcomes if o.question.kind == k], road.model.name) for k in kinds}
+        groups = {"all": figures(outcomes, name)}
+        groups |= {k: figures([o for o in outcomes if o.question.kind == k], name) for k in kinds}
     finally:
-        road.model.close()
+        road.close()
     for outcome in outcomes:
         judged = {"kind": outcome.question.kind, "right": outcome.right, "cited_gold": outcome.cited_gold}
         details.append({**answer_json(outcome.answer, outcome.question.question_id), **judged})

@@ -66,7 +66,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens that the model read and wrote, where the endpoint tells."""
+    """Tokens that the model read and wrote for an answer, over all its requests, where the endpoint tells."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -77,6 +77,7 @@ class Answer:
     """A finished answer, or an abstention (`abstained`, no sentences) with the nearest passages.
 
     `model` names who wrote it, None when no model did (the sentences are then quotes).
+    `cost` is the price of `usage` by CHAT_PRICE, None where no price is set or nothing was counted.
     `notice` is a plain line for the user about what went wrong or is different ("" if nothing):
     a failed endpoint, a cut stream, a stop.
     """
@@ -89,6 +90,7 @@ class Answer:
     model: str | None
     timings: Timings
     usage: Usage = Usage()
+    cost: float | None = None
     notice: str = ""
 
 

@@ -20,7 +20,6 @@ from app.answer import (
     Retrieved,
     Timings,
     Turn,
-    Usage,
     Writing,
     Wrote,
 )
@@ -29,7 +28,9 @@ from app.evidence import select_evidence
 from app.faults import ModelError
 from app.followup import leans, standalone, with_context
 from app.gates import answerable, answered, belief, fit, worth_asking
-from app.model import ChatModel, open_model
+from app.meter import Metered
+from app.model import ChatModel
+from app.models import Models, open_models
 from app.retrieve import retrieve
 from ingest import UserError
 from ingest.document import Hit
@@ -46,17 +47,27 @@ STOPPED = "Stopped: the answer is not complete."
 
 @dataclass(frozen=True)
 class Road:
-    """What a question needs: the store, the chat model and the checker; safe to use from several threads."""
+    """What a question needs: the store, the chat models and the checker; safe to use from several threads."""
 
     store: Store
-    model: ChatModel
+    models: Models
     checker: Checker
+
+    @property
+    def model(self) -> ChatModel:
+        """The default model."""
+        return self.models.default
+
+    def close(self) -> None:
+        """Stop the models and let go of the store."""
+        self.models.close()
+        self.store.close()
 
     @classmethod
     def open(cls, settings: Settings) -> "Road":
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
-        return cls(store, open_model(settings), Checker(store.embedder.embed))
+        return cls(store, open_models(settings), Checker(store.embedder.embed))
 
     def ask(
         self,
@@ -64,16 +75,18 @@ class Road:
         history: Sequence[Turn] = (),
         *,
         document_ids: Sequence[str] | None = None,
+        model: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> Iterator[Event]:
         """Answer one question; the events are those of `app.answer`, `Finished` last.
 
-        `document_ids` restricts the sources. Setting `cancelled`, from any thread, ends the writing:
-        what stands by then is the answer, with a notice. Closing the iterator gives up at once.
-        Raises `UserError` for a question that is empty or longer than QUESTION_CHARACTERS. A model
-        that fails is no error here: the answer then says so.
+        `document_ids` restricts the sources; `model` is the id of one of `models` (default: the first).
+        Setting `cancelled`, from any thread, ends the writing: what stands by then is the answer, with
+        a notice. Closing the iterator gives up at once. Raises `UserError` for a question that is empty
+        or longer than QUESTION_CHARACTERS, and for an unknown model. A model that fails is no error
+        here: the answer then says so.
         """
-        draft = _Draft(checked_question(question), cancelled or threading.Event())
+        draft = _Draft(checked_question(question), self.models.metered(model), cancelled or threading.Event())
         yield from self._retrieve(draft, draft.question, history, document_ids)
         if draft.evidence:
             yield from self._write(draft)
@@ -93,7 +106,7 @@ class Road:
             draft.retrieved = draft.retrieved or perf_counter()
             yield Retrieved(query, draft.hits, draft.evidence)
             if follows and len(queries) == 1:
-                queries.append(standalone(question, history, self.model))
+                queries.append(standalone(question, history, draft.chat))
 
     def _write(self, draft: "_Draft") -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
@@ -101,8 +114,8 @@ class Road:
         if not worth_asking(found):
             return
         try:
-            if not answerable(found, belief(self.model, draft.query, draft.evidence)):
-                draft.model = self.model.name
+            if not answerable(found, belief(draft.chat, draft.query, draft.evidence)):
+                draft.model = draft.chat.name
                 return
             yield from self._sentences(draft, session)
         except ModelError as error:
@@ -115,7 +128,7 @@ class Road:
     def _sentences(self, draft: "_Draft", session: Session) -> Iterator[Event]:
         """The model's sentences, each checked as it ends."""
         parser = prompt.ReplyParser(draft.evidence)
-        pieces = self.model.stream(
+        pieces = draft.chat.stream(
             prompt.messages(draft.query, draft.evidence),
             max_tokens=prompt.ANSWER_TOKENS,
             grammar=prompt.grammar(draft.evidence),
@@ -127,15 +140,14 @@ class Road:
                 yield from self._settled(draft, session, parser.feed(piece.text))
                 if parser.writing:
                     yield Writing(parser.writing)
-            draft.usage = piece.usage or draft.usage
-        draft.model = self.model.name
+        draft.model = draft.chat.name
         yield from self._settled(draft, session, parser.close())
 
     def _settled(self, draft: "_Draft", session: Session, claims: list[prompt.Claim]) -> Iterator[Event]:
         for claim in claims:
             if any(claim.text == sentence.text for sentence in draft.sentences):
                 continue
-            draft.model = self.model.name
+            draft.model = draft.chat.name
             draft.sentences.append(session.check(claim.text, claim.numbers))
             yield Wrote(draft.sentences[-1])
 
@@ -154,13 +166,13 @@ class _Draft:
     """An answer in the making."""
 
     question: str
+    chat: Metered
     cancelled: threading.Event
     query: str = ""
     hits: tuple[Hit, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     sentences: list[AnswerSentence] = field(default_factory=list)
     model: str | None = None
-    usage: Usage = field(default_factory=Usage)
     notice: str = ""
     started: float = field(default_factory=perf_counter)
     retrieved: float = 0.0
@@ -178,7 +190,8 @@ class _Draft:
             abstained=abstained,
             model=self.model,
             timings=self._timings(),
-            usage=self.usage,
+            usage=self.chat.usage,
+            cost=self.chat.cost,
             notice=self.notice,
         )
 

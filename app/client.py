@@ -6,8 +6,8 @@ moment, before the headers or while it waits for a token, and be held to limits 
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
@@ -42,6 +42,7 @@ class ChatClient:
         self.limits = limits
         self._api_key = api_key
         self._client: openai.AsyncOpenAI | None = None
+        self._closed = False
 
     @property
     def name(self) -> str:
@@ -58,6 +59,12 @@ class ChatClient:
         if self.server:
             return self.server.base_url, self.server.api_key
         return self.endpoint.base_url, self._api_key
+
+    def close(self) -> None:
+        """Stop the embedded server, if there is one, for good."""
+        self._closed = True
+        if self.server:
+            self.server.stop()
 
     async def _connected(self) -> openai.AsyncOpenAI:
         """The client, when the model is ready to be asked; an embedded server that died is started anew."""
@@ -76,7 +83,8 @@ class ChatClient:
         return self._client
 
     async def _loaded(self, server: EmbeddedServer) -> None:
-        if server.state == "failed" and server.base_url:
+        died = server.state == "failed" and server.base_url
+        if died or (server.state == "stopped" and not self._closed):
             server.start()
         if not await asyncio.to_thread(server.wait, self.limits.first_token):
             late = f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."
@@ -93,9 +101,10 @@ class ChatClient:
         """Give `put` the pieces of the answer, then perhaps a `ModelError`, then None."""
         partial = False
         try:
-            async for piece in self._tries(request):
-                partial = partial or bool(piece.text)
-                put(piece)
+            async with aclosing(self._tries(request)) as pieces:
+                async for piece in pieces:
+                    partial = partial or bool(piece.text)
+                    put(piece)
         except FAULTS as error:
             fault = explain(error, self.where, self.name, partial)
             put(await self._with_models(fault))
@@ -108,7 +117,7 @@ class ChatClient:
         names = [entry["id"] for entry in await list_models(self._client)][:12]
         return ModelError(fault.kind, f"{fault} It has: {', '.join(names)}.") if names else fault
 
-    async def _tries(self, request: Request) -> AsyncIterator[Piece]:
+    async def _tries(self, request: Request) -> AsyncGenerator[Piece, None]:
         """Try again, but never after the first text: refused parameters, 429, one failure of the server."""
         without: set[str] = set()
         patience, failures = self.limits.retry_after, 0
@@ -117,9 +126,10 @@ class ChatClient:
             body = self.endpoint.body(request, without)
             given = False
             try:
-                async for piece in self._once(client, body):
-                    given = True
-                    yield piece
+                async with aclosing(self._once(client, body)) as pieces:
+                    async for piece in pieces:
+                        given = True
+                        yield piece
                 return
             except openai.APIStatusError as error:
                 dropped = self.endpoint.drop(error, body)
@@ -141,7 +151,7 @@ class ChatClient:
             patience -= pause or 0
             await asyncio.sleep(pause or 0)
 
-    async def _once(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncIterator[Piece]:
+    async def _once(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         reply = Reply(self.where)
         clock = asyncio.get_running_loop().time
         end = clock() + self.limits.first_token

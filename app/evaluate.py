@@ -92,11 +92,13 @@ def turns(history: Sequence[str]) -> tuple[Turn, ...]:
     return tuple(Turn(q, a) for q, a in zip(history[::2], history[1::2], strict=False))
 
 
-def run(road: Road, questions: Iterable[Question], done: Callable[[Outcome], None]) -> list[Outcome]:
-    """Ask each question; `done` is told of each outcome as it comes."""
+def run(
+    road: Road, questions: Iterable[Question], done: Callable[[Outcome], None], model: str | None = None
+) -> list[Outcome]:
+    """Ask each question, of the model with this id; `done` is told of each outcome as it comes."""
     outcomes = []
     for question in questions:
-        *_, last = road.ask(question.question, question.history)
+        *_, last = road.ask(question.question, question.history, model=model)
         assert isinstance(last, Finished)
         outcomes.append(judge(road, question, last.answer))
         done(outcomes[-1])

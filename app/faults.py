@@ -52,9 +52,10 @@ def explain(error: BaseException, host: str, model: str, partial: bool) -> Model
 def _explain(error: BaseException, host: str, model: str) -> tuple[str, str]:
     if isinstance(error, openai.APIStatusError):
         return _status(error, host, model)
-    for cause in _causes(error):
-        if found := _transport(cause, host):
-            return found
+    for look in (_named, _transport):
+        for cause in _causes(error):
+            if found := look(cause, host):
+                return found
     if isinstance(error, openai.APIError):
         if overflow(error.message):
             return _overflow(host)
@@ -62,8 +63,8 @@ def _explain(error: BaseException, host: str, model: str) -> tuple[str, str]:
     return "wrong_json", f"{host} sent a reply of an unknown shape ({type(error).__name__}). {CHECK_URL}"
 
 
-def _transport(cause: BaseException, host: str) -> tuple[str, str] | None:
-    """The fault of a connection; the innermost cause that says something is the one that counts."""
+def _named(cause: BaseException, host: str) -> tuple[str, str] | None:
+    """The fault of a connection by a cause that says what it is, however deep it lies."""
     if isinstance(cause, ssl.SSLError):
         return "tls", (
             f"The secure connection to {host} failed ({cause.reason or 'TLS error'}): its certificate or the "
@@ -78,11 +79,16 @@ def _transport(cause: BaseException, host: str) -> tuple[str, str] | None:
             "malformed",
             f"{host} sent a reply that is not valid JSON. Ask again; if it stays so: {CHECK_URL}",
         )
+    return None
+
+
+def _transport(cause: BaseException, host: str) -> tuple[str, str] | None:
+    """The fault of a connection by the transport's own kinds of error."""
     if isinstance(cause, (httpx.TimeoutException, TimeoutError)):
         return "connect", f"{host} could not be reached in time. Check OPENAI_BASE_URL and the network."
-    if isinstance(cause, httpx.ConnectError) and not cause.__cause__:
+    if isinstance(cause, httpx.ConnectError):
         return "connect", f"{host} could not be reached ({cause}). Check OPENAI_BASE_URL and the network."
-    if isinstance(cause, (httpx.NetworkError, httpx.ProtocolError, ConnectionError)) and not cause.__cause__:
+    if isinstance(cause, (httpx.NetworkError, httpx.ProtocolError, ConnectionError)):
         return "cut", f"The connection to {host} broke off. Ask again."
     return None
 

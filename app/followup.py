@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from app.answer import Turn
 from app.faults import ModelError
-from app.model import ChatModel
+from app.meter import Metered
 from ingest.lexical import guess_language, query_tokens, tokens
 
 _QUOTED = re.compile('["“„«].*?["”»]')
@@ -74,7 +74,7 @@ def with_context(question: str, history: Sequence[Turn]) -> str:
     return f"{history[-1].question.strip()} {question.strip()}"
 
 
-def standalone(question: str, history: Sequence[Turn], model: ChatModel) -> str:
+def standalone(question: str, history: Sequence[Turn], model: Metered) -> str:
     """The question rewritten by the model; `with_context` when the rewriting fails or adds words of its own."""
     try:
         piece = model.complete(_messages(question, history), max_tokens=REWRITE_TOKENS, stop=["\n"])

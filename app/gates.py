@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app import prompt
 from app.answer import AnswerSentence, Evidence
 from app.check import Session
-from app.model import ChatModel
+from app.meter import Metered
 from ingest.lexical import guess_language, query_tokens, tokens
 
 # Fitted on labelled questions whose answer is, or is not, in the evidence.
@@ -49,7 +49,7 @@ def worth_asking(found: Fit) -> bool:
     return found.cover > 0 or found.similarity >= HOPELESS
 
 
-def belief(model: ChatModel, query: str, evidence: Sequence[Evidence]) -> float:
+def belief(model: Metered, query: str, evidence: Sequence[Evidence]) -> float:
     """Log-odds that the evidence holds the answer, in the model's view. Raises `ModelError`."""
     piece = model.complete(prompt.doubt(query, evidence), max_tokens=4, logprobs=20)
     share = {"yes": 0.0, "no": 0.0}

@@ -32,20 +32,22 @@ OPENAI_MODEL = "gpt-4.1-mini"
 EMBEDDED_LIMITS = Limits(first_token=240, stall=60)
 
 
-def open_model(settings: Settings) -> "ChatModel":
-    """The chat model that the settings name; nothing is asked of a remote endpoint yet.
+def open_model(settings: Settings, name: str | None = None, load: bool = True) -> "ChatModel":
+    """The chat model `name` (default: CHAT_MODEL) where the settings say; nothing is asked of a remote endpoint yet.
 
     OPENAI_BASE_URL, else OPENAI_API_KEY (hosted OpenAI), else the embedded model, whose loading
-    begins in the background. Never another one than that. Raises `UserError` when CHAT_MODEL
-    is no model that the embedded server can load.
+    begins in the background, or with its first question when not `load`. Never another one than
+    that. Raises `UserError` when the name is no model that the embedded server can load.
     """
     key = settings.openai_api_key or "none"
+    name = name or settings.chat_model
     if settings.openai_base_url:
-        return ChatModel(Endpoint(settings.openai_base_url, settings.chat_model), key)
+        return ChatModel(Endpoint(settings.openai_base_url, name), key)
     if settings.openai_api_key:
-        return ChatModel(Endpoint(OPENAI, settings.chat_model or OPENAI_MODEL), key)
-    server = EmbeddedServer(chosen_weights(settings))
-    server.start()
+        return ChatModel(Endpoint(OPENAI, name or OPENAI_MODEL), key)
+    server = EmbeddedServer(chosen_weights(settings, name))
+    if load:
+        server.start()
     return ChatModel(Endpoint("", server.weights.stem), "", server, EMBEDDED_LIMITS)
 
 
@@ -85,6 +87,12 @@ class ChatModel:
         if self.remote:
             return f"Model: {self.name} at {self.where}; questions and passages are sent there."
         return f"Model: {self.name} at {self.where}, on this machine."
+
+    @property
+    def state(self) -> str:
+        """ "ready", "loading", "failed" or "unloaded"; of an endpoint that others run, always "ready"."""
+        state = self._client.server.state if self._client.server else "ready"
+        return "unloaded" if state == "stopped" else state
 
     @property
     def ready(self) -> bool:
@@ -169,12 +177,11 @@ class ChatModel:
 
     def close(self) -> None:
         """Stop the embedded server, if there is one, and the client's thread."""
-        if self._client.server:
-            self._client.server.stop()
+        self._client.close()
         with self._lock:
             loop, self._loop = self._loop, None
         if loop:
-            loop.call_soon_threadsafe(loop.stop)
+            asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
 
     def _started_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -182,6 +189,16 @@ class ChatModel:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="chat-client", daemon=True).start()
             return self._loop
+
+
+async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is under way, each to its last line, then the loop."""
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await loop.shutdown_asyncgens()
+    loop.stop()
 
 
 def _next(given: "queue.SimpleQueue[Any]", cancelled: threading.Event | None) -> Any:

@@ -62,7 +62,7 @@ class Room:
         for cancelled in list(self._running.values()):
             cancelled.set()
         if self._road:
-            self._road.model.close()
+            self._road.models.close()
 
     @property
     def road(self) -> "Road":
@@ -85,11 +85,16 @@ class Room:
             return {"state": "loading", "line": f"{model.name} is loading …"}
         return {"state": "ready", "line": model.describe()}
 
+    def models(self) -> list[dict[str, str]]:
+        """The models that a question may name, the default first (see `Models.listed`). Raises `UserError`."""
+        return self.road.models.listed()
+
     def ask(self, session: str, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Answer the question of `asked` for a browser session, as messages; never raises.
 
         `asked` comes from the browser: `turn` (its id there), `question`, `history` (a list of
-        `question` and `answer`), `documents` (ids to ask, or null for all).
+        `question` and `answer`), `documents` (ids to ask, or null for all), `model` (an id of
+        `models`, or null for the default).
         """
         turn = str(asked.get("turn", ""))[:64]
         message = _empty(turn)
@@ -101,6 +106,7 @@ class Room:
                 str(asked.get("question", "")),
                 _history(asked.get("history")),
                 document_ids=_documents(asked.get("documents")),
+                model=str(asked["model"]) if asked.get("model") else None,
                 cancelled=cancelled,
             )
             yield from _messages(events, message)

@@ -61,12 +61,12 @@ MODELS = (
 )
 
 
-def chosen_model(settings: Settings) -> Packaged | Path:
-    """What CHAT_MODEL names for the embedded server: a packaged model (default: the first) or a GGUF file.
+def chosen_model(settings: Settings, name: str | None = None) -> Packaged | Path:
+    """What `name` (default: CHAT_MODEL) means to the embedded server: a packaged model or a GGUF file.
 
     Raises `UserError` when it is neither.
     """
-    name = settings.chat_model or MODELS[0].name
+    name = name or settings.chat_model or MODELS[0].name
     if name.lower().endswith(".gguf"):
         return Path(name).expanduser().absolute()
     for model in MODELS:
@@ -79,9 +79,9 @@ def chosen_model(settings: Settings) -> Packaged | Path:
     )
 
 
-def chosen_weights(settings: Settings) -> Path:
+def chosen_weights(settings: Settings, name: str | None = None) -> Path:
     """The GGUF file of `chosen_model`; it need not exist yet."""
-    chosen = chosen_model(settings)
+    chosen = chosen_model(settings, name)
     return chosen.path(settings) if isinstance(chosen, Packaged) else chosen
 
 

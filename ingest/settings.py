@@ -28,6 +28,8 @@ class Settings:
     openai_api_key: str | None
     openai_base_url: str | None
     chat_model: str | None
+    chat_models: tuple[str, ...]
+    chat_price: str | None
     embedding_model: str | None
     embedding_base_url: str | None
     embedding_api_key: str | None
@@ -59,6 +61,9 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
             raise UserError(f"{name} is {value!r}: it must start with http:// or https://.")
         return value.rstrip("/") if value else None
 
+    def names(name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in (text(name) or "").split(",") if part.strip())
+
     def folder(name: str, default: Path) -> Path:
         value = text(name)
         return Path(value).expanduser().absolute() if value else default
@@ -70,6 +75,8 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         openai_api_key=text("OPENAI_API_KEY"),
         openai_base_url=url("OPENAI_BASE_URL"),
         chat_model=text("CHAT_MODEL"),
+        chat_models=names("CHAT_MODELS"),
+        chat_price=text("CHAT_PRICE"),
         embedding_model=text("EMBEDDING_MODEL"),
         embedding_base_url=url("EMBEDDING_BASE_URL"),
         embedding_api_key=text("EMBEDDING_API_KEY"),

@@ -18,7 +18,9 @@ from tests.servers.faulty import FaultyServer
 
 ASK = [{"role": "user", "content": "A secret question"}]
 KEY = "sk-abcdefghijklmnop"
-QUICK = Limits(connect=2, first_token=1, stall=0.5, retry_after=2)
+# Generous, so that a busy machine fails no test; short only where a limit is what is tested.
+PATIENT = Limits(connect=20, first_token=40, stall=40, retry_after=2)
+SHORT = {"silent": Limits(first_token=1), "stall": Limits(first_token=40, stall=0.5)}
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def server():
 def opened():
     models = []
 
-    def start(url, name, limits=QUICK):
-        models.append(ChatModel(Endpoint(url, name), KEY, None, limits))
+    def start(url, name, limits=None):
+        models.append(ChatModel(Endpoint(url, name), KEY, None, limits or SHORT.get(name, PATIENT)))
         return models[-1]
 
     yield start

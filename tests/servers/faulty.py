@@ -17,8 +17,7 @@ class FaultyServer:
         self.requests = []
         self.hung_up = threading.Event()
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     def __enter__(self):
@@ -32,6 +31,11 @@ class FaultyServer:
     def times(self, model):
         """How often `model` was asked."""
         return sum(body["model"] == model for body in self.requests)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # clients that may connect at the same moment
 
 
 def delta(text=None, finish=None, **more):

@@ -1,0 +1,86 @@
+"""What one question uses: tokens over all its requests to a model, and their price (CHAT_PRICE)."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from app.answer import Usage
+from app.model import ChatModel
+from app.reply import Piece
+from ingest import UserError
+
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Price:
+    """For a million tokens read and a million written, in whatever currency the setting is meant."""
+
+    read: float
+    written: float
+
+    def of(self, usage: Usage) -> float | None:
+        """The price of what was used; None when the endpoint did not tell."""
+        if usage.prompt_tokens is None or usage.completion_tokens is None:
+            return None
+        return (usage.prompt_tokens * self.read + usage.completion_tokens * self.written) / _MILLION
+
+
+def read_prices(setting: str | None, default: str) -> dict[str, Price]:
+    """CHAT_PRICE -> prices by model: "0.40,1.60" is for the `default`, "name=2,8; other=1,3" for those named.
+
+    Raises `UserError` when it cannot be read.
+    """
+    prices = {}
+    for entry in filter(None, map(str.strip, (setting or "").split(";"))):
+        name, _, numbers = entry.rpartition("=")
+        try:
+            read, written = map(float, numbers.split(","))
+            if not (0 <= read < float("inf") and 0 <= written < float("inf")):
+                raise ValueError
+        except ValueError:
+            raise UserError(
+                f"CHAT_PRICE has {entry!r}: write the price of a million tokens read and a million written, as in "
+                "0.40,1.60 or gpt-4.1=2,8; gpt-4.1-mini=0.40,1.60."
+            ) from None
+        prices[name.strip() or default] = Price(read, written)
+    return prices
+
+
+class Metered:
+    """A chat model as one question uses it; `usage` sums all its requests. For one thread at a time."""
+
+    def __init__(self, model: ChatModel, price: Price | None) -> None:
+        self._model, self._price = model, price
+        self.usage = Usage()
+
+    @property
+    def name(self) -> str:
+        """The model's name for display."""
+        return self._model.name
+
+    @property
+    def cost(self) -> float | None:
+        """The price of `usage`; None where no price is set or nothing was counted."""
+        return self._price.of(self.usage) if self._price else None
+
+    def stream(self, messages: list[dict[str, str]], **options: Any) -> Iterator[Piece]:
+        """As `ChatModel.stream`."""
+        pieces: Any = self._model.stream(messages, **options)
+        with closing(pieces):
+            for piece in pieces:
+                self._count(piece.usage)
+                yield piece
+
+    def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
+        """As `ChatModel.complete`."""
+        piece = self._model.complete(messages, **options)
+        self._count(piece.usage)
+        return piece
+
+    def _count(self, usage: Usage | None) -> None:
+        if usage:
+            read = (self.usage.prompt_tokens or 0) + (usage.prompt_tokens or 0)
+            written = (self.usage.completion_tokens or 0) + (usage.completion_tokens or 0)
+            self.usage = Usage(read, written)

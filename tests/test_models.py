@@ -1,0 +1,94 @@
+"""Several models to choose from, tokens and price: through a real endpoint on loopback."""
+
+import pytest
+
+from app.answer import Usage
+from app.meter import Price, read_prices
+from app.models import open_models
+from ingest import UserError
+from ingest.settings import load_settings
+from tests.servers.faulty import FaultyServer
+
+ASK = [{"role": "user", "content": "Hello?"}]
+
+
+@pytest.fixture
+def server():
+    with FaultyServer() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(tmp_path):
+    kept = []
+
+    def start(**variables):
+        kept.append(open_models(load_settings({"CACHE_DIR": str(tmp_path), **variables}, tmp_path / "no.env")))
+        return kept[-1]
+
+    yield start
+    for models in kept:
+        models.close()
+
+
+def test_the_default_is_first_and_each_question_may_name_another(server, opened):
+    models = opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="good", CHAT_MODELS="thinks, good,picky")
+    assert [entry["id"] for entry in models.listed()] == ["good", "thinks", "picky"]
+    assert {entry["where"] for entry in models.listed()} == {server.url.split("/")[2]}
+    for name in (None, "thinks", "picky"):
+        model = models.get(name)
+        assert (model.name, model.complete(ASK, max_tokens=9).text) == (name or "good", "Hello there.")
+    assert [server.times(name) for name in ("good", "thinks")] == [1, 1]
+
+
+def test_without_a_default_the_first_of_the_list_is_it(server, opened):
+    models = opened(OPENAI_BASE_URL=server.url, CHAT_MODELS="thinks,good")
+    assert models.default.name == "thinks"
+
+
+def test_an_unknown_name_is_refused_with_the_choices(server, opened):
+    with pytest.raises(UserError, match=r"'gpt-9' here: choose one of good, thinks"):
+        opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="good", CHAT_MODELS="thinks").get("gpt-9")
+
+
+def test_embedded_models_are_loaded_when_first_chosen(opened, tmp_path):
+    models = opened(CHAT_MODEL=str(tmp_path / "a.gguf"), CHAT_MODELS=f"{tmp_path / 'b.gguf'}")
+    first, second = models.listed()
+    assert (first["name"], second["name"], second["state"]) == ("a", "b", "unloaded")
+    assert first["state"] in ("loading", "failed")
+    assert {first["where"], second["where"]} == {"embedded"}
+
+
+def test_every_embedded_name_is_checked_at_the_start(opened):
+    with pytest.raises(UserError, match="choose one of qwen"):
+        opened(CHAT_MODELS="qwen2.5-coder-0.5b-instruct, gpt-9")
+
+
+def test_tokens_of_all_requests_of_a_question_and_their_price(server, opened):
+    models = opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="good", CHAT_MODELS="thinks", CHAT_PRICE="1000000,0.5")
+    asked = models.metered()
+    assert asked.cost is None
+    asked.complete(ASK, max_tokens=9)
+    assert "".join(piece.text for piece in asked.stream(ASK, max_tokens=9)) == "Hello there."
+    assert asked.usage == Usage(14, 4)
+    assert asked.cost == pytest.approx(14 + 4 * 0.5e-6)
+    other = models.metered("thinks")  # its endpoint tells no usage, and it has no price
+    other.complete(ASK, max_tokens=9)
+    assert (other.usage, other.cost) == (Usage(), None)
+
+
+def test_prices_by_name():
+    assert read_prices("0.40, 1.60", "m") == {"m": Price(0.4, 1.6)}
+    assert read_prices("a/b=2,8; c=0,0;", "m") == {"a/b": Price(2, 8), "c": Price(0, 0)}
+    assert read_prices(None, "m") == {}
+
+
+@pytest.mark.parametrize("wrong", ["cheap", "1", "1,2,3", "a=1", "-1,2", "nan,1", "1,inf"])
+def test_a_price_that_cannot_be_read_is_one_line(wrong):
+    with pytest.raises(UserError, match="CHAT_PRICE has"):
+        read_prices(wrong, "m")
+
+
+def test_a_price_for_a_model_that_is_not_offered_is_refused(server, opened):
+    with pytest.raises(UserError, match="CHAT_PRICE names gpt-9"):
+        opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="good", CHAT_PRICE="gpt-9=1,2")
