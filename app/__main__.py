@@ -78,6 +78,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> None:
     road = Road.open(settings)
     try:
         road.models.get(options.model)
+        print(road.models.describe(), file=sys.stderr)
         chosen = [road.store.catalog.document(i).document_id for i in options.source or []] or None
         for line in lines:
             _answer(road, line, chosen, options)
@@ -126,7 +127,15 @@ def _plain(answer: Answer) -> str:
     titles = {c.span.text: c.evidence.metadata.title for s in answer.sentences for c in s.citations}
     quotes = [f"  [{n}] {titles[quote]}: “{' '.join(quote.split())}”" for quote, n in notes.items()]
     query = [f"(asked as: {answer.query})"] if answer.query != answer.question else []
-    return "\n".join([*query, *lines, "", *quotes, *([answer.notice] if answer.notice else [])])
+    return "\n".join([*query, *lines, "", *quotes, *filter(None, [answer.notice, _spent(answer)])])
+
+
+def _spent(answer: Answer) -> str:
+    """Who wrote it, with how many tokens, at what price, as far as these are known."""
+    read, written = answer.usage.prompt_tokens, answer.usage.completion_tokens
+    tokens = f"{read:,} tokens read, {written:,} written" if read is not None and written is not None else ""
+    price = f"price {answer.cost:.6f}" if answer.cost is not None else ""
+    return f"({'; '.join(filter(None, [answer.model, tokens, price]))})" if answer.model else ""
 
 
 def _search(options: argparse.Namespace, settings: Settings) -> None:

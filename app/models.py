@@ -50,6 +50,11 @@ class Models:
             for model_id, model in self._models.items()
         ]
 
+    def describe(self) -> str:
+        """One line for the start: which model is asked, where, what leaves the machine, and what else there is."""
+        others = [model.name for model in self._models.values() if model is not self.default]
+        return self.default.describe() + (f" Also to choose: {', '.join(others)}." if others else "")
+
     def close(self) -> None:
         """Stop the embedded servers and the clients' threads."""
         for model in self._models.values():

@@ -49,6 +49,7 @@ class Room:
             from app.ask import Road
 
             self._road = Road.open(self.settings)
+            print(self._road.models.describe(), flush=True)
         except UserError as error:
             self._fault = str(error)
         except BaseException:

@@ -44,6 +44,7 @@ def test_the_default_is_first_and_each_question_may_name_another(server, opened)
 def test_without_a_default_the_first_of_the_list_is_it(server, opened):
     models = opened(OPENAI_BASE_URL=server.url, CHAT_MODELS="thinks,good")
     assert models.default.name == "thinks"
+    assert models.describe().endswith("on this machine. Also to choose: good.")
 
 
 def test_an_unknown_name_is_refused_with_the_choices(server, opened):
