@@ -322,11 +322,13 @@ class CatalogWriter(Catalog):
                 "OR path IN (SELECT path FROM files WHERE live = 0))"
             )
             connection.execute("UPDATE files SET live = 1 WHERE live = 0")
-            self._drop("SELECT row FROM documents WHERE row NOT IN (SELECT row FROM temp.keep)")
+            dropped = self._drop("SELECT row FROM documents WHERE row NOT IN (SELECT row FROM temp.keep)")
             connection.execute(
                 "INSERT INTO lexical (rowid, title, body) SELECT row, title, body FROM passages "
                 "WHERE document IN (SELECT row FROM documents WHERE live = 0)"
             )
+            if dropped:  # FTS5 only marks words as deleted until it rewrites its index
+                connection.execute("INSERT INTO lexical (lexical) VALUES ('optimize')")
             connection.execute("UPDATE documents SET live = 1 WHERE live = 0")
             generation = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
             _set_meta(connection, {**facts, "generation": int(generation[0]) + 1 if generation else 1})
@@ -344,15 +346,15 @@ class CatalogWriter(Catalog):
         with self.write() as connection:
             connection.execute("INSERT INTO lexical (lexical, rank) VALUES ('integrity-check', 1)")
 
-    def _drop(self, rows: str) -> None:
-        """Delete versions with their passages; `rows` is one of this file's queries."""
+    def _drop(self, rows: str) -> int:
+        """Delete versions with their passages, and return how many; `rows` is one of this file's queries."""
         connection = self._connection()
         connection.execute(
             "INSERT INTO lexical (lexical, rowid, title, body) SELECT 'delete', p.row, p.title, p.body "  # noqa: S608
             f"FROM passages p JOIN documents d ON d.row = p.document AND d.live = 1 WHERE d.row IN ({rows})"
         )
         connection.execute(f"DELETE FROM passages WHERE document IN ({rows})")  # noqa: S608
-        connection.execute(f"DELETE FROM documents WHERE row IN ({rows})")  # noqa: S608
+        return connection.execute(f"DELETE FROM documents WHERE row IN ({rows})").rowcount  # noqa: S608
 
 
 def _passage_values(ordinal: int, row: PassageRow) -> tuple[object, ...]:

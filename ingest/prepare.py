@@ -111,8 +111,9 @@ class Preparer:
         self.embed()
 
     def stopping(self) -> None:
-        """From now on finish what is at hand without asking again."""
+        """From now on finish without asking again; what waits belongs to files that are left for the next run."""
         self._stop = None
+        self._waiting = _Waiting()
 
     def embed(self) -> None:
         """Embed what waits, and keep the vectors."""

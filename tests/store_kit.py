@@ -6,12 +6,14 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ingest.catalog import Catalog
 from ingest.corpus import corpus_files, read_document, write_document
 from ingest.document import Document, Metadata
 from ingest.settings import Settings, load_settings
+from ingest.split import split
 
 WORDS = """
 river mountain treaty engine harvest museum orbit protein ledger violin glacier election vaccine
@@ -81,6 +83,23 @@ def texts_of(settings: Settings) -> set[str]:
     return {read_document(path).document_id for path in corpus_files(settings.corpus_dir)}
 
 
+def visible(settings: Settings) -> set[str]:
+    """The documents that a reader sees at one moment, each of them whole."""
+    catalog = Catalog.open(settings.index_dir)
+    try:
+        found = set()
+        with catalog.read():
+            for row in catalog.documents():
+                document = catalog.document(row.document_id)
+                ids = [passage.passage_id for passage in split(document)]
+                assert catalog.passage_ids([row.document_id]) == ids
+                assert len(catalog.vectors(ids)) == len(ids)
+                found.add(row.document_id)
+        return found
+    finally:
+        catalog.close()
+
+
 def kill_a_sync(settings: Settings, phase: str, seconds: float) -> bool:
     """Run a sync in a child that is killed `seconds` after it enters `phase` ("" for its start).
 
@@ -143,9 +162,9 @@ def prepared_context() -> "multiprocessing.context.ForkServerContext":
 _CONTEXT = prepared_context()
 
 
-def run_children(target: object, arguments: Sequence[tuple[object, ...]]) -> list[int | None]:
-    """Run `target` once for each of `arguments`, at the same time; returns the exit codes."""
-    children = [_CONTEXT.Process(target=target, args=args) for args in arguments]  # type: ignore[arg-type]
+def run_children(calls: Sequence[tuple[Callable[..., object], tuple[object, ...]]]) -> list[int | None]:
+    """Run each (function, arguments) in a process of its own, at the same time; returns the exit codes."""
+    children = [_CONTEXT.Process(target=function, args=arguments) for function, arguments in calls]
     for child in children:
         child.start()
     for child in children:

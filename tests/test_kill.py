@@ -6,35 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_kit import PHASES, change_corpus, kill_a_sync, settings_for, texts_of
+from store_kit import PHASES, article, change_corpus, kill_a_sync, settings_for, texts_of, visible
 
 from ingest.catalog import Catalog
 from ingest.corpus import corpus_files, write_document
 from ingest.embed import open_embedder
 from ingest.health import check
 from ingest.settings import Settings
-from ingest.split import split
 from ingest.sync import sync
 
 KILLS = int(os.environ.get("KILL_POINTS") or 60)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-
-
-def visible(settings: Settings) -> set[str]:
-    """The documents that a reader sees, each of them whole."""
-    catalog = Catalog.open(settings.index_dir)
-    try:
-        found = set()
-        for row in catalog.documents():
-            document = catalog.document(row.document_id)
-            ids = [passage.passage_id for passage in split(document)]
-            assert catalog.passage_ids([row.document_id]) == ids
-            assert len(catalog.vectors(ids)) == len(ids)
-            found.add(row.document_id)
-        return found
-    finally:
-        catalog.close()
 
 
 @pytest.mark.timeout(max(240, KILLS * 8))
@@ -79,8 +62,6 @@ def _same_as_fresh(settings: Settings, folder: Path) -> None:
 def test_a_killed_sync_keeps_what_it_embedded(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
     rng = random.Random(7)
-    from store_kit import article
-
     for _ in range(40):
         write_document(settings.corpus_dir, article(rng, 5))
     assert kill_a_sync(settings, "ingest.builds:seal", 0)
