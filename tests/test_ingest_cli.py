@@ -1,0 +1,209 @@
+"""python -m ingest, as a person uses it: what it prints, what it returns, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from loopback import public, reply, serving
+from store_kit import settings_for
+
+from ingest import __main__ as cli
+from ingest import add
+from ingest.catalog import Catalog
+from ingest.corpus import corpus_files
+from ingest.fetch import fetch
+from ingest.lock import writer_lock
+from ingest.progress import Pace, Progress
+from ingest.settings import ROOT, Settings
+
+PAGE = b"<html><title>Harbour</title><body><article><p>%s</p></article></body></html>"
+WORDS = b"The harbour was dredged in 1954, and ships of forty thousand tons came in that year. " * 6
+Ingest = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    settings = settings_for(tmp_path)
+    monkeypatch.setenv("CORPUS_DIR", str(settings.corpus_dir))
+    monkeypatch.setenv("INDEX_DIR", str(settings.index_dir))
+    return settings
+
+
+@pytest.fixture
+def ingest(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Ingest:
+    """Run a command in this process; (exit status, standard output, standard error)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            status = cli.main(list(map(str, arguments)))
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "ingest", *map(str, arguments)]
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_add_list_show_remove(settings: Settings, ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.md").write_text("---\nauthor: N. N.\n---\n# Locks\n\nThe gate  was opened.\n", encoding="utf-8")
+    (folder / "b.html").write_bytes(PAGE % WORDS)
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.7 nothing")
+    status, out, err = ingest("add", folder, folder / "none.md")
+    assert status == 2
+    assert out.startswith("2 added, 0 updated, 0 unchanged.\nIndex: 2 documents, 2 passages; 2 added, 0 removed; 2 ")
+    reasons = ["bad.pdf: a damaged PDF: it cannot be opened", "none.md: no such file or folder"]
+    assert all(f"{folder}/{reason}" in err for reason in reasons)
+    status, out, err = ingest("add", folder / "a.md")
+    assert (status, out.splitlines()[0]) == (0, "0 added, 0 updated, 1 unchanged.")
+
+    status, out, err = ingest("list", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["title"] for row in rows] == ["Harbour", "Locks"]
+    assert rows[1]["origin"] == str(folder / "a.md")
+    assert (rows[1]["author"], rows[1]["published"], rows[1]["path"]) == ("N. N.", None, "locks.md")
+    assert ingest("list")[1].splitlines()[1].endswith("Locks  (N. N., 1 passages, locks.md)")
+
+    short = rows[1]["document_id"][:8]
+    shown = subprocess.run(command("show", short), cwd=ROOT, capture_output=True)
+    assert shown.stdout == b"# Locks\n\nThe gate  was opened."
+    assert ingest("show", "0" * 12)[0] == ingest("show", "x")[0] == 2
+    status, out, _ = ingest("remove", short)
+    assert status == 0
+    assert out.startswith("Index: 1 documents, 1 passages; 0 added, 1 removed; ")
+    assert len(corpus_files(settings.corpus_dir)) == 1
+
+
+def test_faults_are_one_line_and_status_2(settings: Settings, ingest: Ingest, tmp_path: Path) -> None:
+    status, out, err = ingest("list")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "run `python -m ingest sync`" in err
+    assert ingest("sync")[0] == 0
+    assert ingest("list")[1] == "No documents yet: `python -m ingest add SOURCE` adds some.\n"
+    (settings.corpus_dir / "bad.md").write_bytes(b"\xff\xfe")
+    status, _, err = ingest("sync")
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"{settings.corpus_dir}/bad.md is not UTF-8 text" in err
+    (tmp_path / "a.txt").write_text("Words.", encoding="utf-8")
+    with writer_lock(settings.index_dir):
+        status, _, err = ingest("add", tmp_path / "a.txt")
+    assert status == 2
+    assert f"being written by process {os.getpid()}" in err
+    assert "the next sync indexes it" in err
+    assert ingest("refresh", "0" * 10)[0] == 2
+    for wrong in (["add", "x", "--limit", "0"], ["add"], ["nonsense"], []):
+        with pytest.raises(SystemExit, match="2"):
+            ingest(*wrong)
+
+
+def test_refresh_fetches_again_what_changed(
+    settings: Settings, ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {"/a": PAGE % WORDS, "/b": PAGE.replace(b"Harbour", b"Locks") % (WORDS + b"B.")}
+    with serving(lambda head, connection: answer(pages, head, connection)) as server:
+        web = partial(fetch, resolve=public, connect=server.connect)
+        for function in (add.add_sources, add.refresh_sources):  # the command line fetches by their default
+            monkeypatch.setitem(function.__kwdefaults__, "fetch", web)
+        (tmp_path / "c.txt").write_text("From a file.", encoding="utf-8")
+        assert ingest("add", "http://site.test/a", "http://site.test/b", tmp_path / "c.txt")[0] == 0
+        ids = {row.origins[0]: row.document_id for row in Catalog.open(settings.index_dir).documents()}
+        pages["/a"] = PAGE % (WORDS + b"It was dredged again in 1988.")
+        del pages["/b"]
+        server.requests.clear()
+        status, out, err = ingest("refresh", ids["http://site.test/a"][:10])
+        assert (status, out.splitlines()[0]) == (0, "0 added, 1 updated, 0 unchanged.")
+        assert len(server.requests) == 1
+        status, out, err = ingest("refresh")
+        assert (status, out.splitlines()[0]) == (2, "0 added, 0 updated, 1 unchanged.")
+        assert "http://site.test/b: the server answered 404" in err
+        assert len(Catalog.open(settings.index_dir).documents()) == 3
+        status, _, err = ingest("refresh", ids[str(tmp_path / "c.txt")])
+        assert (status, "not added from a URL" in err) == (2, True)
+
+
+def answer(pages: dict[str, bytes], head: bytes, connection: object) -> None:
+    body = pages.get(head.split(b" ")[1].decode())
+    found = reply(body, Content_Type="text/html") if body else reply(b"gone", "404 Not Found")
+    found(head, connection)  # type: ignore[arg-type]
+
+
+def test_a_pipe_that_closes_early_is_no_fault(settings: Settings, ingest: Ingest) -> None:
+    for n in range(10):  # in sum more than a pipe holds
+        (settings.corpus_dir / f"{n}.md").write_text(f"---\ntitle: {'t' * 9000}\n---\n{n}.", encoding="utf-8")
+    assert ingest("sync")[0] == 0
+    with subprocess.Popen(command("list", "--json"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.read(10)
+        child.stdout.close()
+        assert (child.wait(60), child.stderr.read()) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_watch_follows_the_folder_until_interrupted(settings: Settings) -> None:
+    first = settings.corpus_dir / "first.md"
+    first.write_text("The first words.", encoding="utf-8")
+    with subprocess.Popen(command("watch"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+        assert it.stdout
+        assert it.stderr
+        assert it.stdout.readline().startswith("Index: 1 documents")
+        assert it.stdout.readline() == f"Watching {settings.corpus_dir}; Ctrl-C ends it.\n"
+        time.sleep(1)  # until the system's own watcher stands
+        (settings.corpus_dir / "second.md").write_text("The second words.", encoding="utf-8")
+        until(lambda: len(Catalog.open(settings.index_dir).documents()) == 2)
+        first.unlink()
+        until(lambda: len(Catalog.open(settings.index_dir).documents()) == 1)
+        it.send_signal(signal.SIGINT)
+        assert it.wait(30) == 130
+        assert "Traceback" not in it.stderr.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_an_interrupted_add_keeps_what_is_finished(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n in range(400):
+        (folder / f"{n}.html").write_bytes(PAGE.replace(b"Harbour", b"%d" % n) % WORDS)
+    with subprocess.Popen(command("add", folder), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
+        until(lambda: len(corpus_files(settings.corpus_dir)) > 3)
+        it.send_signal(signal.SIGINT)
+        out, err = it.communicate(timeout=60)
+    assert it.returncode == 130
+    assert b"Traceback" not in err
+    assert b"what is finished is kept" in err
+    kept = len(corpus_files(settings.corpus_dir))
+    assert f"{kept} added".encode() in out
+    assert 3 < kept < 400
+
+
+def test_progress_tells_rate_and_time_left() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    assert pace.line(Progress("Checking the index", 0, 0, "passages")) == "Checking the index"
+    assert pace.line(Progress("Embedding", 0, 4_000_000, "B")) == "Embedding: 0 of 4 MB"
+    now[0] = 10.0
+    assert pace.line(Progress("Embedding", 1_500_000, 4_000_000, "B")) == "Embedding: 1.5 of 4 MB, 150 kB/s, 17 s left"
+    assert pace.line(Progress("Reading sources", 3, 1200, "sources")) == "Reading sources: 3 of 1,200 sources"
+    now[0] = 16.0
+    line = pace.line(Progress("Reading sources", 9, 1200, "sources"))
+    assert line == "Reading sources: 9 of 1,200 sources, 1 sources/s, 20 min left"
