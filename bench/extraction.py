@@ -11,7 +11,6 @@ own JSON-LD says when that is hidden from the reader, which shows what the fallb
 import argparse
 import gzip
 import json
-import os
 import random
 import re
 import time
@@ -24,12 +23,12 @@ from statistics import mean
 import lxml.html
 import trafilatura
 
+from bench.report import Table, data_folder, write
 from ingest.readers import ReadError
 from ingest.readers.html import parse_html, read_html
 from ingest.readers.page_metadata import page_fields
 from ingest.readers.text import decode
 
-DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / "extraction"
 WORD = re.compile(r"\w+")
 SHINGLE = 4
 Extractor = Callable[[bytes, str], str]
@@ -109,7 +108,7 @@ def measure(extract: Extractor, pages: list[tuple[bytes, str, str]]) -> tuple[li
     return scores, (time.process_time() - start) / len(pages) * 1000
 
 
-def fallbacks(pages: list[tuple[bytes, str, str]]) -> None:
+def fallbacks(pages: list[tuple[bytes, str, str]]) -> dict[str, dict[str, int]]:
     """What the reader says of title, author and date without JSON-LD, where JSON-LD says it."""
     from htmldate import find_date
 
@@ -130,9 +129,8 @@ def fallbacks(pages: list[tuple[bytes, str, str]]) -> None:
             date = find_date(tree, url=url, original_date=True)
             guessed["said"] += date is not None
             guessed["agreed"] += date == stated["published"][:10]
-    for field in ("title", "author", "published"):
-        print(f"{field:10} {said[field]:3} pages say it without JSON-LD too, {agreed[field]} the same")
-    print(f"{'htmldate':10} {guessed['said']:3} dates for the same pages, {guessed['agreed']} the same")
+    figures = {field: {"said": said[field], "same": agreed[field]} for field in ("title", "author", "published")}
+    return figures | {"published, by htmldate": {"said": guessed["said"], "same": guessed["agreed"]}}
 
 
 def _alike(field: str, one: str, other: str) -> bool:
@@ -143,24 +141,44 @@ def _alike(field: str, one: str, other: str) -> bool:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the tables and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with ground-truth.json and html/")
+    parser.add_argument("--data", type=Path, default=data_folder() / "extraction", help="ground-truth.json and html/")
     data = parser.parse_args().data
     if not (data / "ground-truth.json").is_file():
-        raise SystemExit(f"No labelled pages at {data}: set BENCH_DATA or give --data.")
+        print(f"No labelled pages at {data}: set BENCH_DATA or give --data.")
+        return
     truth = json.loads((data / "ground-truth.json").read_text(encoding="utf-8"))
     pages = [
         (gzip.decompress((data / "html" / f"{key}.html.gz").read_bytes()), entry["url"], entry["articleBody"])
         for key, entry in truth.items()
     ]
-    print(f"{len(pages)} pages")
-    print(f"{'':28}    F1  +-95%  precision  recall  ms/page")
+    figures = {}
     for name, extract in extractors().items():
         scores, cost = measure(extract, pages)
-        precision, recall = mean(p for p, _ in scores), mean(r for _, r in scores)
-        print(f"{name:28} {f1(scores):.4f} {interval(scores):.4f}     {precision:.4f}  {recall:.4f}  {cost:7.1f}")
-    fallbacks(pages)
+        figures[name] = {
+            "f1": round(f1(scores), 4),
+            "interval": round(interval(scores), 4),
+            "precision": round(mean(p for p, _ in scores), 4),
+            "recall": round(mean(r for _, r in scores), 4),
+            "ms_a_page": round(cost, 1),
+        }
+    said = fallbacks(pages)
+    texts = Table(
+        f"HTML to article, {len(pages)} labelled pages",
+        ("reader", "F1 (± 95 %)", "precision", "recall", "ms a page"),
+        [
+            (name, f"{f['f1']:.3f} ± {f['interval']:.3f}", f"{f['precision']:.3f}", f"{f['recall']:.3f}",
+             f"{f['ms_a_page']:.0f}")
+            for name, f in figures.items()
+        ],
+    )  # fmt: skip
+    fields = Table(
+        "Metadata with JSON-LD hidden, on pages whose JSON-LD says it",
+        ("field", "still found", "the same"),
+        [(name, str(found["said"]), str(found["same"])) for name, found in said.items()],
+    )
+    write("extraction", {"pages": len(pages), "texts": figures, "metadata_without_json_ld": said}, [texts, fields])
 
 
 if __name__ == "__main__":

@@ -308,6 +308,43 @@ def test_a_page_speaks_only_for_its_own_host_and_not_as_the_front_page() -> None
         assert document.metadata.url == "https://zeitung.example/kopie"
 
 
+PRINTED = (
+    "<html><head><title>A title</title>{}</head><body><article>{}<p>" + "Some words of text. " * 30 + "</p></article>"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "author", "published"),
+    [
+        ("", '<p class="byline">By <a>Carrie Arnold</a><span>November 15, 2019</span></p>', "Carrie Arnold", None),
+        ("", "<p>By <a>Ann van Dyke</a>, <a>Minh Do</a> on Monday</p>", "Ann van Dyke, Minh Do", None),
+        ("", '<a class="author">Ann Lee</a><a class="author">Bob Day</a>', None, None),
+        ("", '<p class="author">About the Author</p><p>By the river it was cold.</p>', None, None),
+        ("", '<time class="pub-date">November 18, 2019</time><time>May 1, 2020</time>', None, "2019-11-18"),
+        ('<meta name="sn-post-date" content="2019/11/19">', "", None, "2019-11-19"),
+        ('<meta name="last-updated-date" content="2019/11/19">', "", None, None),
+        (
+            '<script type="application/ld+json">{"@graph": [{"@type": "Article", "headline": "A title", "author": '
+            '{"@id": "#p"}, "datePublished": "01:38 PM IST Nov 20, 2019",}, '
+            '{"@id": "#p", "name": "Ann Lee"},]}</script>',
+            "",
+            "Ann Lee",
+            "2019-11-20",
+        ),
+        (
+            '<script type="application/ld+json">{"@type": "MedicalWebPage", "author": {"name": "Ann Lee, MD"}, '
+            '"datePublished": "2019-11-14"}</script>',
+            "",
+            "Ann Lee, MD",
+            "2019-11-14",
+        ),
+    ],
+)
+def test_what_a_page_says_in_unusual_places(head: str, body: str, author: str | None, published: str | None) -> None:
+    told = read(PRINTED.format(head, body).encode(), "a.html").metadata
+    assert (told.author, told.published) == (author, published)
+
+
 def test_nothing_is_guessed() -> None:
     page = (
         "<html><body><article><p>" + "Words about a matter of 1998 and of 12 May. " * 20 + "</p></article>"

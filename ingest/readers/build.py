@@ -19,6 +19,10 @@ from ingest.document import Document, Metadata
 PAGE_BREAK = "\n\n"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?")
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)[a-z]*"
+_DAY_WITHIN = re.compile(
+    rf"\b(?:({_MONTH})\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})|(\d{{1,2}}) ({_MONTH})\.?,? (\d{{4}}))\b"
+)
 _LONG_DATES = ("%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y", "%Y/%m/%d", "%Y%m%d")
 
 
@@ -63,7 +67,18 @@ def iso_date(value: object) -> str | None:
     try:
         return _plausible(parsedate_to_datetime(text).isoformat())
     except (ValueError, TypeError, IndexError, OverflowError):
+        return _day_within(text)
+
+
+def _day_within(text: str) -> str | None:
+    """The one full day in a longer statement, as "1:39 am EST, Wednesday, November 20, 2019"."""
+    found = [match.groups() for match in _DAY_WITHIN.finditer(text)]
+    if len(found) != 1:
         return None
+    month, day, year = found[0][:3] if found[0][0] else (found[0][4], found[0][3], found[0][5])
+    with suppress(ValueError):
+        return _plausible(datetime.strptime(f"{day} {month[:3]} {year}", "%d %b %Y").date().isoformat())  # noqa: DTZ007
+    return None
 
 
 def _plausible(iso: str) -> str | None:

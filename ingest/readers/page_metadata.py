@@ -13,12 +13,13 @@ from urllib.parse import urljoin, urlsplit
 from lxml.html import HtmlElement
 
 from ingest.readers.build import iso_date, language_tag, one_line, web_url
+from ingest.readers.byline import printed_author, printed_date
 
 _ARTICLE = re.compile(
     r"(Article|BlogPosting|Report|Review|Posting|Recipe|HowTo|CreativeWork|Chapter|Book|Thesis)$",
     re.IGNORECASE,
 )
-_PAGE = ("WebPage", "ItemPage", "AboutPage")
+_PAGE = re.compile(r"Page$")
 _NOBODY = {"admin", "administrator", "editor", "author", "staff", "guest", "unknown", "anonymous", "null",
            "none", "undefined", "user", "webmaster", "n/a"}  # fmt: skip
 _AUTHOR_META = ("author", "article:author", "og:article:author", "citation_author", "parsely-author",
@@ -28,6 +29,12 @@ _DATE_META = ("article:published_time", "og:article:published_time", "og:publish
               "citation_publication_date", "citation_date", "parsely-pub-date", "dc.date.issued",
               "dcterms.issued", "dcterms.created", "dc.date", "sailthru.date", "pubdate", "publishdate",
               "publish-date", "article.published", "originalpublicationdate", "date")  # fmt: skip
+# "sn-post-date", "article_date_published": names of one site's own.
+_DATE_NAME = re.compile(
+    r"(?:^|[.:_-])(?:published?|publication|pub|post|posted|issued?)[._-]?(?:date|time|on)$"
+    r"|date[._-]?(?:published|posted|issued)$"
+)
+_TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _TITLE_META = ("citation_title", "parsely-title", "dc.title", "dcterms.title", "twitter:title")
 _SUMMARY_META = ("description", "twitter:description", "dc.description")
 _SEPARATOR = re.compile(r"\s+[|–—·•«»\-:]{1,2}\s+")
@@ -50,7 +57,7 @@ def page_fields(tree: HtmlElement, url: str | None) -> dict[str, Any]:
     )
     return {
         "title": _title(tree, meta, main, site),
-        "author": _authors(main.get("author")) or _meta_authors(meta) or _text_author(tree),
+        "author": _authors(main.get("author"), nodes) or _meta_authors(meta) or _text_author(tree),
         "published": iso_date(main.get("datePublished")) or _meta_date(meta) or _text_date(tree, link or url),
         "url": link or url,
         "site": site or (urlsplit(link or url or "").hostname or "").removeprefix("www.") or None,
@@ -81,10 +88,13 @@ def _json_ld(tree: HtmlElement) -> Iterator[dict[str, Any]]:
             continue
         text = (script.text or "").strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
         text = text.removeprefix("//<![CDATA[").removesuffix("//]]>").strip()
-        try:
-            yield from _nodes(json.loads(text, strict=False), 0)
-        except (ValueError, RecursionError):
-            continue
+        for version in (text, _TRAILING_COMMA.sub("", text)):
+            try:
+                loaded = json.loads(version, strict=False)
+            except (ValueError, RecursionError):
+                continue
+            yield from _nodes(loaded, 0)
+            break
 
 
 def _nodes(value: Any, depth: int) -> Iterator[dict[str, Any]]:
@@ -109,7 +119,7 @@ def _main_node(nodes: list[dict[str, Any]]) -> dict[str, Any]:
     for node in nodes:
         if any(_ARTICLE.search(t) for t in _types(node)) and (node.get("headline") or node.get("datePublished")):
             return node
-    return next((n for n in nodes if any(t in _PAGE for t in _types(n)) and n.get("datePublished")), {})
+    return next((n for n in nodes if any(_PAGE.search(t) for t in _types(n)) and n.get("datePublished")), {})
 
 
 def _single(value: Any) -> Any:
@@ -132,10 +142,12 @@ def _people(names: list[str | None]) -> str | None:
     return ", ".join(kept[:20]) or None
 
 
-def _authors(value: Any) -> str | None:
+def _authors(value: Any, nodes: list[dict[str, Any]]) -> str | None:
     values = value if isinstance(value, list) else [value]
     names: list[str | None] = []
     for item in values[:40]:
+        if isinstance(item, dict) and "name" not in item and item.get("@id"):  # it is described elsewhere
+            item = next((n for n in nodes if n.get("@id") == item["@id"] and n.get("name")), item)
         name = item.get("name") if isinstance(item, dict) else item
         names.extend(one_line(n, 200) for n in (name if isinstance(name, list) else [name]))
     return _people(names)
@@ -152,11 +164,12 @@ def _text_author(tree: HtmlElement) -> str | None:
         names = [f for f in found if f and len(f.split()) <= 6]
         if len(names) == 1:
             return _people(list(names))
-    return None
+    return _people([printed_author(tree)])
 
 
 def _meta_date(meta: dict[str, list[str]]) -> str | None:
-    return next((d for n in _DATE_META for v in meta.get(n, ()) if (d := iso_date(v))), None)
+    names = [*_DATE_META, *filter(_DATE_NAME.search, meta)]
+    return next((d for n in names for v in meta.get(n, ()) if (d := iso_date(v))), None)
 
 
 def _text_date(tree: HtmlElement, url: str | None) -> str | None:
@@ -169,6 +182,8 @@ def _text_date(tree: HtmlElement, url: str | None) -> str | None:
     alone = {d[:10]: d for t in tree.iter("time") if (d := iso_date(t.get("datetime")))}
     if len(alone) == 1:
         return next(iter(alone.values()))
+    if printed := printed_date(tree):
+        return printed
     in_url = _URL_DAY.search(urlsplit(url or "").path)
     return iso_date("-".join(in_url.groups())) if in_url else None
 
