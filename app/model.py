@@ -20,7 +20,7 @@ from app.embedded import EmbeddedServer
 from app.endpoint import Capabilities, Endpoint, Request
 from app.faults import ModelError
 from app.reply import Piece
-from app.weights import chosen_weights
+from app.weights import chosen_model
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
         return ChatModel(Endpoint(settings.openai_base_url, name), key)
     if settings.openai_api_key:
         return ChatModel(Endpoint(OPENAI, name or OPENAI_MODEL), key)
-    server = EmbeddedServer(chosen_weights(settings, name))
+    chosen = chosen_model(settings, name)
+    server = EmbeddedServer(chosen.path(settings))
     if load:
         server.start()
-    return ChatModel(Endpoint("", server.weights.stem), "", server, EMBEDDED_LIMITS)
+    return ChatModel(Endpoint("", chosen.name), "", server, EMBEDDED_LIMITS)
 
 
 class ChatModel:

