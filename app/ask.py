@@ -119,7 +119,7 @@ class Road:
                 return
             yield from self._sentences(draft, session)
         except ModelError as error:
-            draft.notice = str(error)
+            draft.notice, draft.failed = str(error), True
         if draft.cancelled.is_set():
             draft.notice = STOPPED
         if not draft.sentences and draft.notice and not draft.cancelled.is_set():
@@ -134,12 +134,17 @@ class Road:
             grammar=prompt.grammar(draft.evidence),
             cancelled=draft.cancelled,
         )
-        for piece in pieces:
-            if piece.text:
-                draft.first_token = draft.first_token or perf_counter()
-                yield from self._settled(draft, session, parser.feed(piece.text))
-                if parser.writing:
-                    yield Writing(parser.writing)
+        try:
+            for piece in pieces:
+                if piece.text:
+                    draft.first_token = draft.first_token or perf_counter()
+                    yield from self._settled(draft, session, parser.feed(piece.text))
+                    if parser.writing:
+                        yield Writing(parser.writing)
+        except ModelError:
+            # What had been written when it broke off stands, and is marked like all else.
+            yield from self._settled(draft, session, parser.close())
+            raise
         draft.model = draft.chat.name
         yield from self._settled(draft, session, parser.close())
 
@@ -174,14 +179,15 @@ class _Draft:
     sentences: list[AnswerSentence] = field(default_factory=list)
     model: str | None = None
     notice: str = ""
+    failed: bool = False
     started: float = field(default_factory=perf_counter)
     retrieved: float = 0.0
     first_token: float = 0.0
 
     def answer(self) -> Answer:
-        """What the sources bear out: an abstention when no sentence does."""
+        """What the sources bear out: an abstention when no sentence does, unless the writing broke off."""
         held = answered(self.sentences)
-        abstained = not held and not self.cancelled.is_set()
+        abstained = not held and not self.cancelled.is_set() and not self.failed
         return Answer(
             question=self.question,
             query=self.query,

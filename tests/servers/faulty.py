@@ -1,10 +1,12 @@
 """A scripted OpenAI-shaped chat server on loopback that goes wrong on request.
 
 The model's name in a request picks the behaviour, one method of `_Handler` each; `requests`
-keeps every body received, `hung_up` is set when a client closes a stream before its end.
+keeps every body received, `hung_up` is set when a client closes a stream before its end. With
+`says_yes`, a request for logprobs (does the evidence hold the answer?) is answered well.
 """
 
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,7 @@ class FaultyServer:
     def __init__(self):
         self.requests = []
         self.hung_up = threading.Event()
+        self.says_yes = False
         handler = type("Handler", (_Handler,), {"owner": self})
         self._http = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
@@ -60,7 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.body = body
         self.owner.requests.append(body)
-        getattr(self, body["model"])()
+        if self.owner.says_yes and body.get("logprobs"):
+            return self.say(delta("yes"), delta(finish="stop"))
+        return getattr(self, body["model"])()
 
     # Tools of the behaviours.
 
@@ -106,6 +111,12 @@ class _Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
         last = {**delta(), "choices": [], "usage": usage}
         self.say(delta("", role="assistant"), delta("Hello"), delta(" there."), delta(finish="stop"), last)
+
+    def cites(self):
+        """Answers with the evidence sentence on the special economic zones, and cites it."""
+        lines = re.findall(r"^\[(\d+)\] (.*13 special economic zones.*)$", self.body["messages"][-1]["content"], re.M)
+        number, text = lines[0]
+        self.say(delta(f"{text} [{number}]"), delta(finish="stop"))
 
     def silent(self):
         self.begin()
