@@ -15,13 +15,13 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from app.checked import BLOCK, Pin, check_space, matches
+from app.checked import Pin, check_space, matches
 from ingest import UserError
 from ingest.progress import Progress, Report
 from ingest.settings import Settings
 
 HUB = "https://huggingface.co"
-FORM = re.compile(r"([\w.-]+/[\w.-]+?)(?::([\w.-]+(?:/[\w.-]+)*\.gguf))?", re.ASCII)
+FORM = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?::(\w[\w.-]*(?:/\w[\w.-]*)*\.gguf))?", re.ASCII)
 USUAL = "q4_k_m"  # of several files: the size that most people run
 REDIRECTS = 5
 SLACK = 64 << 20  # bytes that the disk must have beyond the file
@@ -106,7 +106,7 @@ class HubFile:
             have = 0  # the server begins anew
         with closing(response), part.open("ab") as out:
             out.truncate(have)
-            for block in response.iter_bytes(BLOCK):
+            for block in response.iter_bytes():
                 have += len(block)
                 if have > pin.size:
                     break

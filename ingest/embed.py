@@ -241,7 +241,7 @@ class EndpointEmbedder:
             raise UserError(self._fault(_reason(error))) from error
         except (TypeError, ValueError, AttributeError) as error:
             raise UserError(self._fault("its reply is not a list of embeddings")) from error
-        if got.ndim != 2 or len(got) != len(texts) or not np.isfinite(got).all():
+        if got.ndim != 2 or not got.shape[1] or len(got) != len(texts) or not np.isfinite(got).all():
             raise UserError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
         with self._lock:
             self._dimension = self._dimension or got.shape[1]

@@ -277,7 +277,7 @@ def test_what_a_name_means(settings, name, meant):
     assert chosen_model(settings, name) == meant
 
 
-@pytest.mark.parametrize("name", ["gpt-9", "a/b/c", "owner/name:../../x", "../name", "owner/name:x.bin", "o/n:/e.gguf"])
+@pytest.mark.parametrize("name", ["gpt-9", "a/b/c", "owner/name:../../x", "../name", "owner/name:x.bin"])
 def test_other_names_are_refused_with_the_choices(settings, name):
     with pytest.raises(UserError, match=r"choose one of qwen2\.5-coder-1\.5b-instruct, .*hub repository"):
         chosen_model(settings, name)
