@@ -13,14 +13,15 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from time import time
 from typing import Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app.answer import Answer, AnswerSentence, Finished, Turn, Wrote
 from app.contract import answer_json
 from app.render import inert, visible
-from app.room import HISTORY, HISTORY_CHARACTERS, UNFORESEEN, Room
+from app.room import HISTORY, HISTORY_CHARACTERS, UNFORESEEN, BusyError, Room
 from ingest import UserError
 
 MODEL = "reading-room"
@@ -39,9 +40,10 @@ def routes(room: Room) -> APIRouter:
     async def complete(request: Request) -> Response:
         try:
             asked = _read(await request.json())
-        except (ValueError, UserError) as error:
-            line = str(error) if isinstance(error, UserError) else "The body is not JSON."
-            return _fault(400, line)
+        except UserError as error:
+            return _fault(400, str(error))
+        except (ValueError, RecursionError):
+            return _fault(400, "The body is not JSON.")
         cancelled = threading.Event()
         if asked["stream"]:
             return StreamingResponse(_stream(room, asked, cancelled), media_type="text/event-stream")
@@ -49,7 +51,7 @@ def routes(room: Room) -> APIRouter:
         try:
             answer = await watch.during(run_in_threadpool(_answer, room, asked, cancelled))
         except UserError as error:
-            return _fault(400, str(error))
+            return _fault(429 if isinstance(error, BusyError) else 400, str(error))
         return JSONResponse(_completion(answer))
 
     return router
@@ -87,7 +89,10 @@ def _words(content: Any) -> str:
 
 
 def _events(room: Room, asked: dict[str, Any], cancelled: threading.Event) -> Iterator[Any]:
-    return room.road.ask(asked["question"], asked["history"], document_ids=asked["documents"], cancelled=cancelled)
+    with room.at_door():
+        yield from room.road.ask(
+            asked["question"], asked["history"], document_ids=asked["documents"], cancelled=cancelled
+        )
 
 
 def _answer(room: Room, asked: dict[str, Any], cancelled: threading.Event) -> Answer:
@@ -181,7 +186,7 @@ async def _stream(room: Room, asked: dict[str, Any], cancelled: threading.Event)
     notes, sent = _Notes(), 0
     try:
         yield chunk({"role": "assistant", "content": ""})
-        async for event in iterate_in_threadpool(_events(room, asked, cancelled)):
+        async for event in _in_threads(_events(room, asked, cancelled)):
             if isinstance(event, Wrote):
                 yield chunk({"content": (" " if sent else "") + notes.sentence(event.sentence)})
                 sent += 1
@@ -196,6 +201,13 @@ async def _stream(room: Room, asked: dict[str, Any], cancelled: threading.Event)
     finally:
         cancelled.set()
     yield "data: [DONE]\n\n"
+
+
+async def _in_threads(events: Iterator[Any]) -> AsyncIterator[Any]:
+    """The events, each waited for in a thread that is let go at once when the client leaves."""
+    end = object()
+    while (event := await run_sync(next, events, end, abandon_on_cancel=True)) is not end:
+        yield event
 
 
 def _rest(answer: Answer, notes: _Notes, sent: int) -> str:

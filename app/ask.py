@@ -209,7 +209,7 @@ class _Draft:
 
 def checked_question(question: str) -> str:
     """The question without white space around it; raises `UserError` when it is empty or too long."""
-    question = question.strip()
+    question = question.encode("utf-8", "replace").decode().strip()  # JSON may hold half a character
     if not question:
         raise UserError("The question is empty: type a question.")
     if len(question) > QUESTION_CHARACTERS:

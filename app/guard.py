@@ -1,121 +1,79 @@
-"""What stands before every route: hosts, origins, log-in, size limits, and the security headers.
+"""What stands before every route: hosts, origins, log-in, limits on size, time and number.
 
-Plain ASGI, so that streams pass through unbuffered; only the page itself is held back, to give each
-of its scripts the nonce of the content security policy. Routes of Gradio that the page does not use
-do not exist here.
+Plain ASGI, so that streams pass through unbuffered. Routes of Gradio that the page does not use do
+not exist here.
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
+import json
 import re
-import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Awaitable, Callable
 from html import escape
-from http.cookies import CookieError, SimpleCookie
-from time import monotonic
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from starlette.exceptions import HTTPException
+
+from app.headers import with_headers
+from app.login import COOKIE, Login, Tries
+from app.request import (
+    UPLOAD,
+    Outlet,
+    Receive,
+    RefusedError,
+    Request,
+    Scope,
+    Send,
+    again,
+    body_of,
+    limited,
+    respond,
+    text,
+    too_large,
+)
+
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-COOKIE = "reading_room"
-LOGIN_TRIES = 10  # wrong passwords from one address in LOGIN_WINDOW seconds; then 429
-LOGIN_WINDOW = 300.0
 LOGIN_PAUSE = 0.5  # seconds before a wrong password is answered
-UPLOAD_BYTES = 51 * 2**20  # a file of 50 MB and the form around it
-BODY_BYTES = 2 * 2**20  # of any other request
+LOGIN_BYTES = 4096
+SESSIONS = 1000  # browser sessions of one user whose owner is remembered
 
 # What the page and the other doors use. Of Gradio's routes, those that read files, proxy, show
 # schemas or run code by name are left out.
 _ROUTES = re.compile(
-    r"/$|/config$|/theme\.css$|/favicon\.ico$|/robots\.txt$|/login$|/room/|/assets/|/static/"
-    r"|/gradio_api/(?:queue/(?:join|data)|upload|component_server|cancel|reset|startup-events|heartbeat/[a-z0-9]{1,40})/?$"
-    r"|/v1/|/mcp(?:/|$)"
+    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/login|/(?:room|assets|static|v1)/.+|/mcp/?"
+    r"|/gradio_api/(?:queue/(?:join|data)|upload|component_server|cancel|reset|startup-events|heartbeat/[a-z0-9]{1,40})/?"
 )
+_METHODS = ("GET", "HEAD", "POST", "DELETE")
 # Readable without log-in: nothing but the log-in page and its style.
-_OPEN = re.compile(r"/login$|/room/page\.css$|/favicon\.ico$|/robots\.txt$")
-_DOORS = re.compile(r"/v1/|/mcp(?:/|$)")
-_SCRIPT = re.compile(rb"<script(?=[\s>])")
-_OUTSIDE = re.compile(rb'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>|\s*<link rel="manifest"[^>]*>')
-
-
-def policy(nonce: str) -> str:
-    """The content security policy.
-
-    Scripts are ours or carry the nonce: no inline script, no handler in an attribute. Gradio 6
-    compiles the templates of gr.HTML with `Function`, hence 'unsafe-eval'; styles it sets inline.
-    """
-    return (
-        "default-src 'self'; "
-        f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; script-src-attr 'none'; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        "connect-src 'self'; media-src 'none'; object-src 'none'; frame-src 'none'; worker-src 'self'; "
-        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-    )
-
-
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-}
-
-
-@dataclass
-class Tries:
-    """Wrong log-ins by address."""
-
-    wrong: dict[str, list[float]] = field(default_factory=dict)
-
-    def blocked(self, address: str) -> bool:
-        """Whether `address` has used up its tries."""
-        recent = [at for at in self.wrong.get(address, []) if monotonic() - at < LOGIN_WINDOW]
-        if recent:
-            self.wrong[address] = recent
-        else:
-            self.wrong.pop(address, None)
-        return len(recent) >= LOGIN_TRIES
-
-    def note(self, address: str) -> None:
-        """Count one wrong log-in."""
-        self.wrong.setdefault(address, []).append(monotonic())
-
-
-def read_users(app_auth: str | None) -> dict[str, str]:
-    """`user:password,user:password` as a dictionary; raises `ValueError` on anything else."""
-    users: dict[str, str] = {}
-    for pair in (app_auth or "").split(","):
-        if not pair.strip():
-            continue
-        user, colon, password = pair.strip().partition(":")
-        if not (user and colon and password):
-            raise ValueError("APP_AUTH")
-        users[user] = password
-    return users
+_OPEN = ("/login", "/room/page.css", "/favicon.ico", "/robots.txt")
+_DOORS = re.compile(r"/v1/|/mcp(?:/|\Z)")
+# Path segments, characters and second encodings that no route of ours has.
+_TRICKS = re.compile(r"//|\\|%|/\.{1,2}(?:/|\Z)|file=|[\x00-\x20\x7f]")
+_IN_BODY = re.compile(r"/gradio_api/(?:queue/join|component_server|cancel|reset)/?")  # these name a session there
+_UNTRUSTED = (b"x-forwarded-host", b"x-gradio-server")  # Gradio would take its own address from them
 
 
 class Guard:
     """Wraps the whole application.
 
     `hosts` are the host names that it may be called by, `users` the passwords by name (none: no
-    log-in), `head` is HTML for the end of the page's head.
+    log-in), `head` is HTML for the end of the page's head, `has_room` says whether the disk has room
+    for another upload.
     """
 
-    def __init__(self, app: App, hosts: frozenset[str], users: dict[str, str], head: str = "") -> None:
-        self._app, self._hosts, self._users, self._head = app, hosts, users, head.encode()
-        self._secret = secrets.token_bytes(32)
+    def __init__(
+        self,
+        app: App,
+        hosts: frozenset[str],
+        users: dict[str, str],
+        head: str = "",
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._app, self._hosts, self._head, self._has_room = app, hosts, head.encode(), has_room
+        self._login = Login(users)
         self._tries = Tries()
-        self._sessions: dict[str, str] = {}
+        self._sessions = _Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what must be refused; pass on the rest with headers added."""
@@ -123,186 +81,142 @@ class Guard:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        path: str = scope["path"]
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        nonce = secrets.token_urlsafe(16)
-        send = _with_headers(send, path, nonce, self._head)
-        if refusal := self._refusal(scope, headers, path):
-            return await _text(send, *refusal)
-        if path == "/login":
-            return await self._login(scope, receive, send)
-        user = self._user(headers, path)
-        if user is None and not _OPEN.match(path):
-            return await self._unknown(scope, headers, path, send)
-        if not self._owns_session(scope, user or ""):
-            return await _text(send, 403, "This session is another user's.")
-        scope["user"] = user
-        limit = UPLOAD_BYTES if path.startswith("/gradio_api/upload") else BODY_BYTES
-        return await self._app(scope, _limited(receive, limit), send)
+        outlet = Outlet(with_headers(send, scope["path"], self._head))
+        try:
+            return await self._admit(Request.read(scope), scope, receive, outlet)
+        except RefusedError as refused:
+            await outlet.refuse(refused)
+        except RuntimeError as error:
+            if not (outlet.begun and isinstance(error.__cause__, HTTPException)):
+                raise
+            await outlet({"type": "http.response.body"})  # Gradio ends the stream of an unknown session like this
 
-    def _refusal(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str] | None:
+    async def _admit(self, request: Request, scope: Scope, receive: Receive, send: Outlet) -> None:
+        self._check(request)
+        receive = limited(receive, request.limit, send)
+        if request.path == "/login":
+            return await self._answer_login(request, receive, send, scope.get("scheme") == "https")
+        user = await self._user(request)
+        if user is None and request.path not in _OPEN:
+            return await _unknown(request, send)
+        if self._login.users:
+            receive = await self._own_session(request, receive, user or "")
+        if request.path.startswith(UPLOAD) and not await asyncio.to_thread(self._has_room):
+            raise RefusedError(503, "Too many uploads wait to be added: try again later.")
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNTRUSTED]
+        return await self._app(scope, receive, send)
+
+    def _check(self, request: Request) -> None:
+        """Hosts, origins, routes and sizes. Raises `RefusedError`."""
+        headers = request.headers
         host = _host_name(headers.get("host", ""))
         if host not in self._hosts and "*" not in self._hosts:
-            return 400, "This server is not known by that name."
+            raise RefusedError(400, "This server is not known by that name.")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return 403, "Requests from other sites are refused."
-        if headers.get("sec-fetch-site", "none") == "cross-site" and scope["method"] not in ("GET", "HEAD"):
-            return 403, "Requests from other sites are refused."
-        if not _ROUTES.match(path) or "/../" in path or "file=" in path:
-            return 404, "Not found."
+            raise RefusedError(403, "Requests from other sites are refused.")
+        if headers.get("sec-fetch-site") == "cross-site" and request.method not in ("GET", "HEAD"):
+            raise RefusedError(403, "Requests from other sites are refused.")
+        if request.method not in _METHODS:
+            raise RefusedError(405, "Not allowed.")
+        if not _ROUTES.fullmatch(request.path) or _TRICKS.search(request.path):
+            raise RefusedError(404, "Not found.")
         length = headers.get("content-length", "0")
-        limit = UPLOAD_BYTES if path.startswith("/gradio_api/upload") else BODY_BYTES
-        if not length.isdigit() or int(length) > limit:
-            return 413, f"The request is too large: at most {limit // 2**20} MB are taken."
-        return None
+        if not (length.isascii() and length.isdigit()) or int(length[:20]) > request.limit:
+            raise RefusedError(413, too_large(request.limit))
 
-    def _user(self, headers: dict[str, str], path: str) -> str | None:
+    async def _user(self, request: Request) -> str | None:
         """Who asks: "" when no log-in is set up, None when it is and this is nobody we know."""
-        if not self._users:
+        if not self._login.users:
             return ""
-        if _DOORS.match(path):
-            return self._by_header(headers.get("authorization", ""))
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return None
-        return self._by_cookie(cookie.value) if cookie else None
+        if not _DOORS.match(request.path):
+            return self._login.by_cookie(request.headers.get("cookie", ""))
+        key = request.headers.get("authorization")
+        return await self._tried(request, lambda: self._login.by_key(key)) if key else None
 
-    def _by_header(self, value: str) -> str | None:
-        """`Bearer user:password` (what chat clients send as their key) or HTTP Basic."""
-        kind, _, rest = value.partition(" ")
-        if kind.lower() == "basic":
-            try:
-                rest = base64.b64decode(rest, validate=True).decode()
-            except ValueError:
-                return None
-        user, _, password = rest.partition(":")
-        return user if self._right(user, password) else None
-
-    def _by_cookie(self, value: str) -> str | None:
-        user, _, seal = value.rpartition(".")
-        name = base64.urlsafe_b64decode(user.encode() + b"==").decode("utf-8", "replace") if user else ""
-        return name if name in self._users and hmac.compare_digest(seal, self._seal(name)) else None
-
-    def _seal(self, user: str) -> str:
-        return hmac.new(self._secret, user.encode(), hashlib.sha256).hexdigest()
-
-    def _right(self, user: str, password: str) -> bool:
-        expected = self._users.get(user, "")
-        same = hmac.compare_digest(expected.encode(), password.encode("utf-8", "replace"))
-        return same and bool(expected)
-
-    def _owns_session(self, scope: Scope, user: str) -> bool:
-        """A Gradio session belongs to the first user who named it: its answers go to no one else."""
-        if not self._users:
-            return True
-        named = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
-        if "/heartbeat/" in scope["path"]:
-            named.append(scope["path"].rstrip("/").rsplit("/", 1)[1])
-        if len(self._sessions) > 10_000:
-            self._sessions.pop(next(iter(self._sessions)))
-        return all(self._sessions.setdefault(session, user) == user for session in named)
-
-    async def _unknown(self, scope: Scope, headers: dict[str, str], path: str, send: Send) -> None:
-        if _DOORS.match(path):
-            address = (scope.get("client") or ("",))[0]
-            if self._tries.blocked(address):
-                return await _text(send, 429, "Too many wrong passwords: wait some minutes.")
-            if headers.get("authorization"):
-                self._tries.note(address)
-                await asyncio.sleep(LOGIN_PAUSE)
-            return await _text(send, 401, "Log in: send the key user:password.", {"www-authenticate": "Bearer"})
-        if path == "/" and scope["method"] == "GET":
-            return await _text(send, 303, "", {"location": "/login"})
-        return await _text(send, 401, "Log in first.")
-
-    async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._users:
-            return await _text(send, 303, "", {"location": "/"})
-        if scope["method"] != "POST":
-            return await _page(send, 200, "")
-        address = (scope.get("client") or ("",))[0]
-        if self._tries.blocked(address):
-            return await _page(send, 429, "Too many wrong passwords: wait some minutes.")
-        form = parse_qs((await _body(receive, 4096)).decode("utf-8", "replace"))
-        user, password = form.get("user", [""])[0], form.get("password", [""])[0]
-        if not self._right(user, password):
-            self._tries.note(address)
+    async def _tried(self, request: Request, check: Callable[[], str | None]) -> str | None:
+        """What `check` finds, unless this address has failed too often; nothing is awaited between the two."""
+        if self._tries.blocked(request.address):
+            raise RefusedError(429, "Too many wrong passwords: wait some minutes.")
+        user = check()
+        if user is None:
+            self._tries.note(request.address)
             await asyncio.sleep(LOGIN_PAUSE)
+        return user
+
+    async def _own_session(self, request: Request, receive: Receive, user: str) -> Receive:
+        """Hold every Gradio session that the request names to its owner. Raises `RefusedError`."""
+        named = parse_qs(request.query).get("session_hash", [])
+        if "/heartbeat/" in request.path:
+            named.append(request.path.rstrip("/").rsplit("/", 1)[1])
+        if request.method == "POST" and _IN_BODY.fullmatch(request.path):
+            body = await body_of(receive)
+            named.append(_session_of(body, request.headers.get("content-type", "")))
+            receive = again(body, receive)
+        if not all(self._sessions.belongs(session, user) for session in named):
+            raise RefusedError(403, "This session is another user's.")
+        return receive
+
+    async def _answer_login(self, request: Request, receive: Receive, send: Outlet, secure: bool) -> None:
+        if not self._login.users:
+            return await text(send, 303, "", {"location": "/"})
+        if request.method != "POST":
+            return await _page(send, 200, "")
+        form = parse_qs((await body_of(limited(receive, LOGIN_BYTES, send))).decode("utf-8", "replace"))
+        given, password = form.get("user", [""])[0], form.get("password", [""])[0]
+        try:
+            user = await self._tried(request, lambda: given if self._login.right(given, password) else None)
+        except RefusedError as refused:
+            return await _page(send, refused.status, refused.line)
+        if user is None:
             return await _page(send, 401, "That name and password do not belong together.")
-        name = base64.urlsafe_b64encode(user.encode()).decode().rstrip("=")
-        secure = "; Secure" if scope.get("scheme") == "https" else ""
-        cookie = f"{COOKIE}={name}.{self._seal(user)}; Path=/; HttpOnly; SameSite=Strict{secure}"
-        return await _text(send, 303, "", {"location": "/", "set-cookie": cookie})
+        cookie = f"{COOKIE}={self._login.cookie(user)}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+        return await text(send, 303, "", {"location": "/", "set-cookie": cookie})
+
+
+class _Sessions:
+    """Whose each browser session is: the first user's who named it. Its answers go to no one else."""
+
+    def __init__(self) -> None:
+        self._owner: dict[str, str] = {}
+        self._of: dict[str, deque[str]] = {}
+
+    def belongs(self, session: str, user: str) -> bool:
+        if session not in self._owner:
+            mine = self._of.setdefault(user, deque())
+            if len(mine) >= SESSIONS:  # of one's own only: no one can push out another's
+                del self._owner[mine.popleft()]
+            mine.append(session)
+            self._owner[session] = user
+        return self._owner[session] == user
+
+
+def _session_of(body: bytes, kind: str) -> str:
+    """The session that a request for the queue or a function of the page names. Raises `RefusedError`."""
+    try:
+        session = None if "multipart" in kind.lower() else json.loads(body).get("session_hash")
+    except (ValueError, AttributeError, RecursionError):
+        session = None
+    if not isinstance(session, str):
+        raise RefusedError(400, "The request names no session.")
+    return session
 
 
 def _host_name(host: str) -> str:
     """The name in a Host header without its port, lower case."""
-    name = host.rsplit(":", 1)[0] if re.search(r":\d*$", host) else host
+    name = host.rsplit(":", 1)[0] if re.search(r":\d*\Z", host) else host
     return name.strip("[]").lower().rstrip(".")
 
 
-def _with_headers(send: Send, path: str, nonce: str, head: bytes) -> Send:
-    """Add the security headers; give the scripts of the page its nonce."""
-    held: list[Message] = []
-    page = bytearray()
-
-    async def adding(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            ours = dict(_HEADERS, **{"content-security-policy": policy(nonce)})
-            if not path.startswith(("/assets/", "/static/")):
-                ours["cache-control"] = "no-store"
-            dropped = {*ours, "server", "access-control-allow-origin", "access-control-allow-credentials"}
-            kept = [(n, v) for n, v in message["headers"] if n.decode("latin-1").lower() not in dropped]
-            message["headers"] = [*kept, *((n.encode(), v.encode()) for n, v in ours.items())]
-            if path == "/":
-                held.append(message)
-                return
-        elif path == "/" and message["type"] == "http.response.body":
-            page.extend(message.get("body", b""))
-            if message.get("more_body"):
-                return
-            body = _OUTSIDE.sub(b"", bytes(page)).replace(b"</head>", head + b"</head>", 1)
-            body = _SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', body)
-            start = held[0]
-            start["headers"] = [(n, v) for n, v in start["headers"] if n.lower() != b"content-length"]
-            start["headers"].append((b"content-length", str(len(body)).encode()))
-            await send(start)
-            message = {"type": "http.response.body", "body": body}
-        await send(message)
-
-    return adding
+async def _unknown(request: Request, send: Outlet) -> None:
+    if _DOORS.match(request.path):
+        return await text(send, 401, "Log in: send the key user:password.", {"www-authenticate": "Bearer"})
+    if request.path == "/" and request.method == "GET":
+        return await text(send, 303, "", {"location": "/login"})
+    return await text(send, 401, "Log in first.")
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """`receive` that ends a body which grows beyond `limit` bytes whatever its headers said."""
-    got = 0
-
-    async def receiving() -> Message:
-        nonlocal got
-        message = await receive()
-        got += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if got > limit else message
-
-    return receiving
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    body = b""
-    while len(body) <= limit:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    return body[:limit]
-
-
-async def _text(send: Send, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-    await _respond(send, status, "text/plain; charset=utf-8", text, headers or {})
-
-
-async def _page(send: Send, status: int, fault: str) -> None:
+async def _page(send: Outlet, status: int, fault: str) -> None:
     line = f'<p class="fault" role="alert">{escape(fault)}</p>' if fault else ""
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Log in · Reading room</title>'
@@ -312,12 +226,4 @@ async def _page(send: Send, status: int, fault: str) -> None:
         '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
         "<button>Log in</button></form></main></body></html>"
     )
-    await _respond(send, status, "text/html; charset=utf-8", html, {})
-
-
-async def _respond(send: Send, status: int, kind: str, text: str, headers: dict[str, str]) -> None:
-    body = text.encode()
-    plain = {"content-type": kind, "content-length": str(len(body)), **headers}
-    pairs = [(name.encode(), value.encode()) for name, value in plain.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})
+    await respond(send, status, "text/html; charset=utf-8", html, {})

@@ -133,8 +133,13 @@ class Library:
 
     def _upload(self, path: str) -> Upload:
         """A file that the browser uploaded, read and deleted; nothing outside the uploads is touched."""
-        file = Path(path).resolve()
-        if not file.is_relative_to(self._uploads.resolve()) or not file.is_file():
+        uploads = self._uploads.resolve()
+        try:
+            file = Path(path).resolve()
+        except (OSError, ValueError, RuntimeError):  # no path at all: zero bytes, too long
+            file = uploads
+        # Each upload has a folder of its own in that of all.
+        if file.parent.parent != uploads or not file.is_file():
             raise UserError("An upload is no longer there: choose the file again.")
         data = file.read_bytes()
         shutil.rmtree(file.parent, ignore_errors=True)

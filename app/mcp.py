@@ -64,9 +64,10 @@ def create_mcp(room: Room) -> FastMCP:
         cancelled = threading.Event()
 
         def answered() -> dict[str, Any]:
-            for event in room.road.ask(question, document_ids=documents, cancelled=cancelled):
-                if isinstance(event, Finished):
-                    return answer_json(event.answer, "q1")
+            with room.at_door():
+                for event in room.road.ask(question, document_ids=documents, cancelled=cancelled):
+                    if isinstance(event, Finished):
+                        return answer_json(event.answer, "q1")
             raise RuntimeError("the road ended without an answer")
 
         try:

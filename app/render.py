@@ -18,8 +18,10 @@ _UNSEEN = re.compile(
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
 _LOOK = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\1(?![\w*])|`([^`\n]{1,200})`")
-_ACTIVE = re.compile(r"([\[\]<$`])")
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!])")
+# Many programs make a bare address a link; broken by a backslash it is read, and leads nowhere.
+_ADDRESS = r":(?=//)|(?<=\bwww)\."
+_ACTIVE = re.compile(rf"([\[\]<$`]|{_ADDRESS})", re.IGNORECASE)
+_MARKDOWN = re.compile(rf"([\\`*_\[\]<>#|~$!]|{_ADDRESS})", re.IGNORECASE)
 
 
 def visible(text: str) -> str:

@@ -8,6 +8,7 @@ questions that are being answered, by browser session.
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
@@ -25,8 +26,14 @@ BETWEEN = 0.06  # seconds between two messages while a sentence is being written
 HISTORY = 6  # earlier turns that are taken as context
 HISTORY_CHARACTERS = 2_000  # of each
 AT_ONCE = 3  # questions of one browser session being answered at a time
+AT_DOORS = 16  # questions of other programs (/v1, /mcp) being answered at a time
 FEEDBACK_BYTES = 200_000
+FEEDBACK_FILE_BYTES = 50_000_000
 UNFORESEEN = "Something went wrong here that was not foreseen. Try again; the log of the server has the details."
+
+
+class BusyError(UserError):
+    """Too much is going on to begin another answer."""
 
 
 class Room:
@@ -39,6 +46,7 @@ class Room:
         self._opened = threading.Event()
         self._lock = threading.Lock()
         self._running: dict[tuple[str, str], threading.Event] = {}
+        self._at_doors = threading.BoundedSemaphore(AT_DOORS)
 
     def open(self) -> None:
         """Begin to open the road; returns at once, so that the page can be served meanwhile."""
@@ -72,6 +80,16 @@ class Room:
         if self._road is None:
             raise UserError(self._fault)
         return self._road
+
+    @contextmanager
+    def at_door(self) -> Iterator[None]:
+        """Held while the question of another program is answered. Raises `BusyError` when too many are."""
+        if not self._at_doors.acquire(blocking=False):
+            raise BusyError("Too many questions are being answered: try again in a moment.")
+        try:
+            yield
+        finally:
+            self._at_doors.release()
 
     def status(self) -> dict[str, str]:
         """`state`: opening, loading, ready or failed; `line`: the same for people."""
@@ -145,6 +163,8 @@ class Room:
             raise UserError("This answer is too long to be kept with its rating.")
         path: Path = self.settings.index_dir / "feedback.jsonl"
         with self._lock, path.open("a", encoding="utf-8", errors="replace") as file:
+            if file.tell() > FEEDBACK_FILE_BYTES:
+                raise UserError(f"{path.name} is full: move it away.")
             file.write(line + "\n")
         return {"kept": True}
 

@@ -16,8 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from app.guard import Guard, read_users
+from app.guard import Guard
+from app.login import read_users
 from app.room import Room
+from app.uploads import has_room
 from ingest import UserError
 from ingest.settings import Settings
 
@@ -39,7 +41,15 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None
         room.open()
         app = create_app(settings, room, Path(uploads), host)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
+            app,
+            http="h11",  # it bounds the headers of a request; httptools does not
+            ws="none",
+            h11_max_incomplete_event_size=64 * 1024,
+            forwarded_allow_ips=["127.0.0.1", "::1"],
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
         )
         shown = f"[{host}]" if ":" in host else host
         print(f"The chat is open on http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it).", flush=True)
@@ -72,7 +82,7 @@ def create_app(settings: Settings, room: Room, uploads: Path, host: str = "127.0
     app.router.routes.extend(mcp_routes)
     app.mount("/room", StaticFiles(directory=STATIC))
     mount(app, room, Library(room, uploads))
-    return Guard(app, _hosts(host), _users(settings), HEAD)
+    return Guard(app, _hosts(host), _users(settings), HEAD, lambda: has_room(uploads))
 
 
 def _prepare_gradio(uploads: Path) -> None:
@@ -94,7 +104,7 @@ def _users(settings: Settings) -> dict[str, str]:
 
 def _hosts(host: str) -> frozenset[str]:
     """The names that requests may call the server by; any when it listens for other machines."""
-    return frozenset(LOOPBACK) if _is_loopback(host) else frozenset("*")
+    return frozenset((*LOOPBACK, host.strip("[]"))) if _is_loopback(host) else frozenset("*")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,103 @@
+"""Who may come in: names and passwords, the cookie that a log-in earns, and how often one may try."""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections import deque
+from http.cookies import CookieError, SimpleCookie
+from time import monotonic
+
+COOKIE = "reading_room"
+TRIES = 10  # wrong passwords from one address in WINDOW seconds; then 429
+ALL_TRIES = 200  # from all addresses together, which are cheap to change
+WINDOW = 300.0
+
+
+class Tries:
+    """Wrong log-ins, by address."""
+
+    def __init__(self) -> None:
+        self._wrong: deque[tuple[float, str]] = deque()
+
+    def blocked(self, address: str) -> bool:
+        """Whether `address` has used up its tries, or all together theirs."""
+        while self._wrong and monotonic() - self._wrong[0][0] > WINDOW:
+            self._wrong.popleft()
+        place = _network(address)
+        return len(self._wrong) >= ALL_TRIES or sum(one == place for _, one in self._wrong) >= TRIES
+
+    def note(self, address: str) -> None:
+        """Count one wrong log-in."""
+        self._wrong.append((monotonic(), _network(address)))
+
+
+class Login:
+    """Checks passwords and makes cookies; cookies hold until the process ends."""
+
+    def __init__(self, users: dict[str, str]) -> None:
+        """`users`: passwords by name; none means that no log-in is asked for."""
+        self.users = users
+        self._secret = secrets.token_bytes(32)
+
+    def right(self, user: str, password: str) -> bool:
+        """Whether the two belong together; takes the same time whether or not there is such a user."""
+        expected = self.users.get(user)
+        same = hmac.compare_digest(_digest(expected or ""), _digest(password))
+        return same and expected is not None
+
+    def by_key(self, authorization: str) -> str | None:
+        """The user of an Authorization header: `Bearer user:password`, as chat clients send their key, or Basic."""
+        kind, _, rest = authorization.partition(" ")
+        if kind.lower() == "basic":
+            try:
+                rest = base64.b64decode(rest, validate=True).decode()
+            except ValueError:
+                return None
+        user, _, password = rest.strip().partition(":")
+        return user if self.right(user, password) else None
+
+    def by_cookie(self, header: str) -> str | None:
+        """The user of a Cookie header."""
+        try:
+            cookie = SimpleCookie(header).get(COOKIE)
+            name, _, seal = (cookie.value if cookie else "").rpartition(".")
+            user = base64.b64decode(name, altchars=b"-_", validate=True).decode()
+        except (CookieError, ValueError):
+            return None
+        same = hmac.compare_digest(seal.encode(), self._seal(user).encode())
+        return user if same and user in self.users else None
+
+    def cookie(self, user: str) -> str:
+        """The value of the cookie that `by_cookie` takes for `user`."""
+        return f"{base64.urlsafe_b64encode(user.encode()).decode()}.{self._seal(user)}"
+
+    def _seal(self, user: str) -> str:
+        return hmac.new(self._secret, user.encode(), hashlib.sha256).hexdigest()
+
+
+def read_users(app_auth: str | None) -> dict[str, str]:
+    """`user:password,user:password` as a dictionary; raises `ValueError` on anything else."""
+    users: dict[str, str] = {}
+    for pair in (app_auth or "").split(","):
+        if not pair.strip():
+            continue
+        user, colon, password = pair.strip().partition(":")
+        if not (user and colon and password):
+            raise ValueError("APP_AUTH")
+        users[user] = password
+    return users
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _network(address: str) -> str:
+    """The address, of IPv6 its /64: one customer has that many to choose from."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
