@@ -1,0 +1,84 @@
+"""CHROMA_URL: a real Chroma server on loopback serves what the folder serves, and follows every sync."""
+
+import random
+
+import pytest
+from store_kit import article, settings_for
+
+from app.retrieve import retrieve
+from bench.chroma_server import chroma_server
+from ingest import UserError
+from ingest.corpus import corpus_files, write_document
+from ingest.settings import load_settings
+from ingest.store import Store
+from ingest.sync import sync
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A folder with a corpus of twelve documents."""
+    folder = tmp_path_factory.mktemp("served")
+    settings, rng = settings_for(folder), random.Random(11)
+    for _ in range(12):
+        write_document(settings.corpus_dir, article(rng))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with chroma_server(tmp_path_factory.mktemp("chroma")) as found:
+        yield found
+
+
+def on(url, folder, index="index-server"):
+    places = {"CORPUS_DIR": str(folder / "corpus"), "INDEX_DIR": str(folder / index), "CHROMA_URL": url}
+    return load_settings(places, dotenv=folder / "no.env")
+
+
+def test_server_and_folder_find_the_same(server, corpus):
+    local, served = settings_for(corpus), on(server.url, corpus)
+    assert sync(local).passages == sync(served).passages > 0
+    stores = [Store.open(local), Store.open(served)]
+    try:
+        for query in ("the treaty at the harbour", "enzyme vaccine", "budget of the railway 4000"):
+            one, other = (retrieve(store, query, k=5) for store in stores)
+            assert [hit.passage.passage_id for hit in one] == [hit.passage.passage_id for hit in other]
+            assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other], abs=1e-4)
+        assert stores[1].index.count() == sync(served).passages
+    finally:
+        for store in stores:
+            store.close()
+
+
+def test_what_leaves_the_corpus_leaves_the_server(server, corpus):
+    served = on(server.url, corpus)
+    sync(served)
+    store = Store.open(served)
+    before = store.index.count()
+    corpus_files(served.corpus_dir)[0].unlink()
+    report = sync(served)
+    assert report.removed == 1 and report.embedded == 0
+    assert store.index.count() == report.passages < before
+    store.close()
+
+
+def test_two_indexes_on_one_server_do_not_meet(server, corpus, tmp_path):
+    sync(on(server.url, corpus))
+    (tmp_path / "corpus").mkdir()
+    write_document(tmp_path / "corpus", article(random.Random(5)))
+    other = on(server.url, tmp_path)
+    report = sync(other)
+    store = Store.open(other)
+    assert store.index.count() == report.passages
+    store.close()
+
+
+def test_a_server_that_is_gone_is_one_plain_line(corpus, tmp_path):
+    with chroma_server(tmp_path) as gone:
+        settings = on(gone.url, corpus, "index-gone")
+        sync(settings)
+        store = Store.open(settings)
+    with pytest.raises(UserError, match=r"CHROMA_URL|vector index") as caught:
+        retrieve(store, "treaty", k=3)
+    assert "\n" not in str(caught.value)
+    store.close()
