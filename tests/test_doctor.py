@@ -1,9 +1,11 @@
-"""Doctor tries each part by using it: through the command line, with a real endpoint on loopback."""
+"""Doctor tries each part by using it: with a real endpoint on loopback."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from app.doctor import examine
 from tests.servers.faulty import FaultyServer
 
 
@@ -14,54 +16,56 @@ def server():
 
 
 @pytest.fixture
-def doctor(run, seed_settings, server):
-    """`doctor(CHAT_MODEL=...)` -> exit status, and the line of each part."""
+def doctor(seed_settings, server):
+    """`doctor(chat_model=...)` -> the finding of each part."""
 
-    def start(**variables):
-        places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
-        done = run("app", "doctor", **({"OPENAI_BASE_URL": server.url, "CHAT_MODEL": "good"} | places | variables))
-        assert "Traceback" not in done.stderr + done.stdout
-        lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-        return done.returncode, {name.split()[1]: (name.split()[0], line) for name, line in lines.items()}
+    def start(**changed):
+        settings = replace(seed_settings, **({"openai_base_url": server.url, "chat_model": "good"} | changed))
+        return {finding.part: finding for finding in examine(settings)}
 
     return start
 
 
 def test_all_works(doctor):
-    status, found = doctor()
-    assert status == 0
-    assert [(part, word) for part, (word, _) in found.items()] == [
-        (part, "works") for part in ("corpus", "embedder", "index", "model")
+    found = doctor()
+    assert [(part, finding.works) for part, finding in found.items()] == [
+        (part, True) for part in ("corpus", "embedder", "index", "model")
     ]
-    assert "13 passages" in found["index"][1] and "384 dimensions" in found["embedder"][1]
-    assert "It replies 'Hello there.'" in found["model"][1]
+    assert "13 passages" in found["index"].line and "384 dimensions" in found["embedder"].line
+    assert "It replies 'Hello there.'" in found["model"].line
 
 
 @pytest.mark.parametrize(
-    "variables, mend",
+    "changed, mend",
     [
-        ({"CHAT_MODEL": "unauthorized", "OPENAI_API_KEY": "sk-wrong-wrong"}, "OPENAI_API_KEY"),
-        ({"CHAT_MODEL": "missing"}, "It has: good, other"),
-        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, "Start the model server"),
-        ({"OPENAI_BASE_URL": "", "CHAT_MODEL": "/nowhere/x.gguf"}, "/nowhere/x.gguf is missing"),
+        ({"chat_model": "unauthorized", "openai_api_key": "sk-wrong-wrong"}, "OPENAI_API_KEY"),
+        ({"chat_model": "missing"}, "It has: good, other"),
+        ({"openai_base_url": "http://127.0.0.1:9/v1"}, "Start the model server"),
+        ({"openai_base_url": None, "chat_model": "/nowhere/x.gguf"}, "/nowhere/x.gguf is missing"),
     ],
     ids=["wrong key", "unknown model", "nobody there", "no file"],
 )
-def test_a_model_that_cannot_be_used(doctor, variables, mend):
-    status, found = doctor(**variables)
-    assert status == 1
-    word, line = found["model"]
-    assert word == "FAULT" and mend in line and "sk-wrong" not in line
-    assert found["index"][0] == "works"
+def test_a_model_that_cannot_be_used(doctor, changed, mend):
+    found = doctor(**changed)
+    assert not found["model"].works
+    assert mend in found["model"].line and "\n" not in found["model"].line and "sk-wrong" not in found["model"].line
+    assert found["index"].works
 
 
 def test_a_broken_index_and_a_missing_one(doctor, seed_settings, tmp_path):
     broken = shutil.copytree(seed_settings.index_dir, tmp_path / "index")
     for path in (broken / "chroma").rglob("*.sqlite3"):
         path.write_bytes(b"not a database")
-    status, found = doctor(INDEX_DIR=broken)
-    assert status == 1
-    assert found["index"][0] == "FAULT" and "python -m ingest sync" in found["index"][1]
-    status, found = doctor(INDEX_DIR=tmp_path / "none")
-    assert found["index"][0] == "FAULT" and "python -m ingest sync" in found["index"][1]
-    assert found["model"][0] == "works"
+    for folder in (broken, tmp_path / "none"):
+        found = doctor(index_dir=folder)
+        assert not found["index"].works and "python -m ingest sync" in found["index"].line
+        assert found["model"].works
+
+
+def test_the_command_says_each_part_and_fails_when_one_does(run, seed_settings, server):
+    places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
+    done = run("app", "doctor", OPENAI_BASE_URL=server.url, CHAT_MODEL="unauthorized", **places)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert [line.split(":")[0].split() for line in done.stdout.splitlines()] == [
+        ["works", "corpus"], ["works", "embedder"], ["works", "index"], ["FAULT", "model"],
+    ]  # fmt: skip

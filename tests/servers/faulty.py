@@ -113,10 +113,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.say(delta("", role="assistant"), delta("Hello"), delta(" there."), delta(finish="stop"), last)
 
     def cites(self):
-        """Answers with the evidence sentence on the special economic zones, and cites it."""
-        lines = re.findall(r"^\[(\d+)\] (.*13 special economic zones.*)$", self.body["messages"][-1]["content"], re.M)
-        number, text = lines[0]
-        self.say(delta(f"{text} [{number}]"), delta(finish="stop"))
+        """The evidence sentence on the special economic zones, cited."""
+        self.cite(next(line for line in self.evidence() if "13 special economic zones" in line[1]))
+
+    def copies(self):
+        """The evidence sentence that has most words of the question, cited."""
+        asked = set(re.findall(r"\w{3,}", self.body["messages"][-1]["content"].rpartition("Question:")[2].lower()))
+        self.cite(max(self.evidence(), key=lambda line: len(asked & set(re.findall(r"\w{3,}", line[1].lower())))))
+
+    def evidence(self):
+        return re.findall(r"^\[(\d+)\] (.*)$", self.body["messages"][-1]["content"], re.M)
+
+    def cite(self, line):
+        self.say(delta(f"{line[1]} [{line[0]}]"), delta(finish="stop"))
 
     def silent(self):
         self.begin()
