@@ -5,6 +5,7 @@ Readable and editable by hand. Knows nothing of the index.
 
 import os
 import re
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,6 +28,7 @@ _FRONT_CHARACTERS = 100_000  # more is no front matter, and YAML is slow
 _TEXT_FIELDS = [field.name for field in fields(Metadata) if field.name not in ("title", "pages")]
 _FIRST_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 _NAME_BYTES = 120
+_HOUR = 3600.0
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")  # names that Windows keeps for devices
 
 
@@ -104,6 +106,15 @@ def write_document(corpus_dir: Path, document: Document, path: Path | None = Non
 def corpus_files(corpus_dir: Path) -> list[Path]:
     """The *.md files under `corpus_dir`, sorted; hidden ones and those under originals/ left out."""
     return sorted(_walk(corpus_dir))
+
+
+def sweep(corpus_dir: Path) -> None:
+    """Remove what a killed process left half written; what is younger than an hour may be another's work."""
+    for folder in (corpus_dir, corpus_dir / ORIGINALS):
+        for path in folder.glob(".writing-*.tmp"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _HOUR:
+                    path.unlink()
 
 
 def _walk(corpus_dir: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from ingest import UserError, builds
 from ingest.catalog import Catalog
 from ingest.catalog_schema import FILE_NAME, DamagedError
 from ingest.catalog_writer import CatalogWriter
-from ingest.corpus import corpus_files
+from ingest.corpus import corpus_files, sweep
 from ingest.embed import PROBE, Embedder, LocalEmbedder, open_embedder
 from ingest.index import IndexFailedError, VectorIndex
 from ingest.lock import writer_lock
@@ -151,6 +151,7 @@ class _Sync:
         self._added = self._removed = 0
 
     def run(self) -> SyncReport:
+        sweep(self._settings.corpus_dir)
         files = corpus_files(self._settings.corpus_dir)
         present = {relative(self._settings.corpus_dir, path) for path in files}
         removed = [path for path in self._writer.files() if path not in present]

@@ -1,5 +1,7 @@
 """What the tests of the store share: a small corpus that changes, and children that can be killed."""
 
+import functools
+import importlib
 import multiprocessing
 import os
 import random
@@ -34,6 +36,14 @@ PHASES = (
     "ingest.builds:copy",
     "ingest.builds:seal",
     "ingest.builds:sweep",
+)
+
+
+ADD_PHASES = (
+    "ingest.receipts:Receipts.store",
+    "ingest.receipts:Receipts._write",
+    "ingest.receipts:write_document",
+    "ingest.sync:sync",
 )
 
 
@@ -100,20 +110,20 @@ def visible(settings: Settings) -> set[str]:
         catalog.close()
 
 
-def kill_a_sync(settings: Settings, phase: str, seconds: float) -> bool:
+def kill_a_sync(settings: Settings, phase: str, seconds: float, sources: Sequence[str] = ()) -> bool:
     """Run a sync in a child that is killed `seconds` after it enters `phase` ("" for its start).
 
-    Returns whether the kill struck before the sync ended.
+    With `sources`, these are added before. Returns whether the kill struck before the sync ended.
     """
-    child = _CONTEXT.Process(target=_sync_until_killed, args=(settings, phase, seconds))
+    child = _CONTEXT.Process(target=_sync_until_killed, args=(settings, phase, seconds, sources))
     child.start()
     child.join(60)
     assert not child.is_alive(), "a sync hangs"
     return child.exitcode == -signal.SIGKILL
 
 
-def _sync_until_killed(settings: Settings, phase: str, seconds: float) -> None:
-    from ingest.sync import sync
+def _sync_until_killed(settings: Settings, phase: str, seconds: float, sources: Sequence[str]) -> None:
+    from ingest.add import add_sources
 
     def die() -> None:
         time.sleep(seconds)
@@ -126,14 +136,13 @@ def _sync_until_killed(settings: Settings, phase: str, seconds: float) -> None:
         _call_first(phase, arm)
     else:
         arm()
-    sync(settings)
+    if sources:
+        add_sources(settings, sources)
+    importlib.import_module("ingest.sync").sync(settings)
 
 
 def _call_first(phase: str, arm: object) -> None:
     """Make the function named by `phase` call `arm` when it is entered for the first time."""
-    import functools
-    import importlib
-
     module_name, _, path = phase.partition(":")
     owner: object = importlib.import_module(module_name)
     *outer, name = path.split(".")
@@ -155,7 +164,9 @@ def _call_first(phase: str, arm: object) -> None:
 def prepared_context() -> "multiprocessing.context.ForkServerContext":
     """Children that start with the heavy libraries loaded, so that a kill costs no import."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ingest.sync", "ingest.__main__", "chromadb", "onnxruntime", "tokenizers"])
+    context.set_forkserver_preload(
+        ["ingest.sync", "ingest.add", "ingest.__main__", "chromadb", "onnxruntime", "tokenizers"]
+    )
     return context
 
 

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_kit import PHASES, article, change_corpus, kill_a_sync, settings_for, texts_of, visible
+from store_kit import ADD_PHASES, PHASES, article, change_corpus, kill_a_sync, settings_for, texts_of, visible
 
+from ingest.add import add_sources
 from ingest.catalog import Catalog
-from ingest.corpus import corpus_files, write_document
+from ingest.corpus import corpus_files, read_document, write_document
 from ingest.embed import open_embedder
 from ingest.health import check
 from ingest.settings import Settings
@@ -68,3 +69,38 @@ def test_a_killed_sync_keeps_what_it_embedded(tmp_path: Path) -> None:
     report = sync(settings)
     assert report.documents == 40
     assert report.embedded == 0
+
+
+@pytest.mark.timeout(max(240, KILLS * 4))
+def test_killed_while_it_adds(tmp_path: Path) -> None:
+    """Between reading, the corpus, the receipts and the index: added again, every source is there once."""
+    rng = random.Random(20261125)
+    settings, folder = settings_for(tmp_path / "killed"), tmp_path / "in"
+    folder.mkdir()
+    struck = 0
+    for kill in range(max(8, KILLS // 6)):
+        for _ in range(3):
+            document = article(rng, 1)
+            (folder / f"{document.document_id[:8]}.md").write_text(document.text, encoding="utf-8")
+        changed = rng.choice(sorted(folder.iterdir()))
+        changed.write_text(changed.read_text("utf-8") + f" Changed {kill}.", encoding="utf-8")
+        phase = ADD_PHASES[kill % len(ADD_PHASES)]
+        struck += kill_a_sync(settings, phase, rng.uniform(0, 0.03), [str(folder)])
+        assert all(read_document(path).text for path in corpus_files(settings.corpus_dir))
+    assert struck > kill / 2
+    assert add_sources(settings, [str(folder)]).failed == ()
+    sync(settings)
+    assert visible(settings) == texts_of(settings)
+    wanted = sorted(path.read_text("utf-8").strip() for path in folder.iterdir())
+    assert sorted(read_document(path).text for path in corpus_files(settings.corpus_dir)) == wanted
+    assert check(settings) == []
+
+
+def test_what_a_kill_left_half_written_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    old, new = (settings.corpus_dir / f".writing-{name}.tmp" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (1, 1))
+    sync(settings)
+    assert (old.exists(), new.exists()) == (False, True)
