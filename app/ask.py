@@ -6,7 +6,7 @@ Knows nothing of pages, terminals or JSON.
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from app import prompt
@@ -27,7 +27,7 @@ from app.check import Checker, Session
 from app.evidence import select_evidence
 from app.faults import ModelError
 from app.followup import leans, standalone, with_context
-from app.gates import answerable, answered, belief, fit, worth_asking
+from app.gates import answerable, answered, fit, missing, worth_asking
 from app.meter import Metered
 from app.model import ChatModel
 from app.models import Models, open_models
@@ -67,7 +67,9 @@ class Road:
     def open(cls, settings: Settings) -> "Road":
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
-        return cls(store, open_models(settings), Checker(store.embedder.embed))
+        models = open_models(settings)
+        models.default.warm(prompt.talk())
+        return cls(store, models, Checker(store.embedder.embed))
 
     def ask(
         self,
@@ -114,7 +116,9 @@ class Road:
         if not worth_asking(found):
             return
         try:
-            if not answerable(found, belief(draft.chat, draft.query, draft.evidence)):
+            if draft.chat.held_to_grammar:
+                found = replace(found, missing=missing(draft.chat, draft.query, draft.evidence))
+            if not answerable(found):
                 draft.model = draft.chat.name
                 return
             yield from self._sentences(draft, session)

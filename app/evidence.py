@@ -12,9 +12,10 @@ from ingest.store import Store
 
 # What a sentence's fit is made of; the shape of the optimum is flat (`python -m bench.retrieval`).
 SIMILARITY, COVER, PASSAGE = 1.0, 0.5, 2.0
+LIMIT = 8  # sentences: reading them is most of the time to the first word on a CPU
 
 
-def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int = 9) -> tuple[Evidence, ...]:
+def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int = LIMIT) -> tuple[Evidence, ...]:
     """At most `limit` sentences of `hits` (best first) that fit `query` best, numbered from 1.
 
     Grouped by document, that of the best sentence first, and in the order of the text within it.

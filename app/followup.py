@@ -44,6 +44,7 @@ REWRITE_TOKENS = 60
 TURNS = 3
 ANSWER_CHARACTERS = 400
 KEPT = 0.75  # share of a rewritten question's words that must have been said before
+OWN = 0.5  # share of the question's own words that the rewritten one must keep
 
 
 def leans(question: str, history: Sequence[Turn]) -> bool:
@@ -101,5 +102,6 @@ def _faithful(query: str, question: str, history: Sequence[Turn]) -> bool:
     language = guess_language(query)
     conversation = [question, *(f"{turn.question} {turn.answer}" for turn in history[-TURNS:])]
     said = set(tokens(" ".join(conversation), language))
-    content = query_tokens(query, [language])
-    return sum(token in said for token in content) >= KEPT * len(content)
+    content, own = query_tokens(query, [language]), query_tokens(question, [language])
+    known = sum(token in said for token in content) >= KEPT * len(content)
+    return known and sum(token in content for token in own) >= OWN * len(own)

@@ -65,6 +65,11 @@ class Metered:
         """The price of `usage`; None where no price is set or nothing was counted."""
         return self._price.of(self.usage) if self._price else None
 
+    @property
+    def held_to_grammar(self) -> bool:
+        """Can it only write what a grammar allows, and so not decline by itself? Raises `ModelError`."""
+        return self._model.capabilities().grammar
+
     def stream(self, messages: list[dict[str, str]], **options: Any) -> Iterator[Piece]:
         """As `ChatModel.stream`."""
         pieces: Any = self._model.stream(messages, **options)

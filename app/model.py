@@ -145,6 +145,18 @@ class ChatModel:
         finally:
             task.cancel()
 
+    def warm(self, messages: list[dict[str, str]]) -> None:
+        """Have an embedded model read `messages` as soon as it is loaded, so that they are in its cache.
+
+        Returns at once, and does nothing at an endpoint that others run, where it would cost.
+        """
+        if self._client.server:
+            threading.Thread(target=self._read, args=(messages,), name="warm-model", daemon=True).start()
+
+    def _read(self, messages: list[dict[str, str]]) -> None:
+        with suppress(ModelError):  # whoever asks is told
+            self.complete(messages, max_tokens=1)
+
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
         """The whole answer as one piece; options and errors as of `stream`."""
         pieces = list(self.stream(messages, **options))

@@ -1,0 +1,85 @@
+"""Which questions lean on the conversation, and what a rewritten one may say."""
+
+import json
+
+import pytest
+
+from app.answer import Turn
+from app.faults import ModelError
+from app.followup import leans, standalone, with_context
+from app.reply import Piece
+from ingest.settings import ROOT
+
+TALK = (Turn("Who is Geoffrey See?", "Geoffrey See is a Singaporean businessman who travels to North Korea."),)
+LEANING = [
+    "With whom does he work?",
+    "And where was he born?",
+    "What about Malaysia?",
+    "Why?",
+    "Since when has it been so?",
+    "how much?",
+    "Which of them are new?",
+]
+ALONE = [
+    "How much does North Korea owe Russia from the Soviet days?",
+    "What did Kim Jong-un say in his speech?",
+    "What is this article about?",
+    "Which football club has won the Champions League most often?",
+    "Is there a river in Vietnam?",
+]
+
+
+class Scripted:
+    """A model that rewrites as it is told; `asked` counts how often."""
+
+    def __init__(self, reply: str | ModelError) -> None:
+        self.reply, self.asked = reply, 0
+
+    def complete(self, messages: list[dict[str, str]], **options: object) -> Piece:
+        self.asked += 1
+        if isinstance(self.reply, ModelError):
+            raise self.reply
+        return Piece(self.reply, finish_reason="stop")
+
+
+@pytest.mark.parametrize("question", LEANING)
+def test_leans(question: str):
+    assert leans(question, TALK)
+    assert not leans(question, ()), "without a conversation there is nothing to lean on"
+
+
+@pytest.mark.parametrize("question", ALONE)
+def test_stands_alone(question: str):
+    assert not leans(question, TALK)
+
+
+def test_questions_of_the_article_are_told_apart():
+    for name in ("article_dev", "article_heldout"):
+        lines = (ROOT / "bench" / "questions" / f"{name}.jsonl").read_text("utf-8").splitlines()
+        for line in map(json.loads, lines):
+            history = tuple(Turn(q, a) for q, a in zip(line["history"][::2], line["history"][1::2], strict=True))
+            if line["kind"] == "followup":
+                assert leans(line["question"], history), line["question"]
+            elif line["kind"] in ("fact", "unanswerable_far"):
+                assert not leans(line["question"], history), line["question"]
+
+
+def test_a_faithful_rewriting_is_taken():
+    model = Scripted("With whom does Geoffrey See work?")
+    assert standalone("With whom does he work?", TALK, model) == "With whom does Geoffrey See work?"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "With whom does Geoffrey See of Pyongyang Tours Limited in Beijing work?",
+        "Who is Geoffrey See?",
+        "",
+        "x" * 400,
+        ModelError("refused", "Nothing answers."),
+    ],
+    ids=["adds names", "drops what is asked", "empty", "long", "fails"],
+)
+def test_any_other_is_not(reply: str | ModelError):
+    question = "With whom does he work in particular?"
+    assert standalone(question, TALK, Scripted(reply)) == with_context(question, TALK)
