@@ -47,7 +47,7 @@ nightly: install .venv/.installed-test  ## The long fault and load tests
 	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
 
 # Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.
-BENCHES := extraction retrieval checker
+BENCHES := extraction retrieval checker gates
 bench: install .venv/.installed-bench  ## Measure, and print the tables of the README
 	@for name in $(BENCHES); do $(PY) -m bench.$$name || exit; done
 

@@ -88,14 +88,14 @@ class Road:
         or longer than QUESTION_CHARACTERS, and for an unknown model. A model that fails is no error
         here: the answer then says so.
         """
-        draft = _Draft(checked_question(question), self.models.metered(model), cancelled or threading.Event())
-        yield from self._retrieve(draft, draft.question, history, document_ids)
+        draft = Draft(checked_question(question), self.models.metered(model), cancelled or threading.Event())
+        yield from self.retrieve(draft, draft.question, history, document_ids)
         if draft.evidence:
             yield from self._write(draft)
         yield Finished(draft.answer())
 
-    def _retrieve(
-        self, draft: "_Draft", question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
+    def retrieve(
+        self, draft: "Draft", question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
     ) -> Iterator[Event]:
         """Passages at once; of a question that leans on the conversation a second time, with the rewritten query."""
         self.store.refresh()
@@ -110,7 +110,7 @@ class Road:
             if follows and len(queries) == 1:
                 queries.append(standalone(question, history, draft.chat))
 
-    def _write(self, draft: "_Draft") -> Iterator[Event]:
+    def _write(self, draft: "Draft") -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
         found = fit(draft.query, draft.evidence, session)
         if not worth_asking(found):
@@ -121,7 +121,7 @@ class Road:
             if not answerable(found):
                 draft.model = draft.chat.name
                 return
-            yield from self._sentences(draft, session)
+            yield from self.sentences(draft, session)
         except ModelError as error:
             draft.notice, draft.failed = str(error), True
         if draft.cancelled.is_set():
@@ -129,7 +129,7 @@ class Road:
         if not draft.sentences and draft.notice and not draft.cancelled.is_set():
             yield from self._quote(draft)
 
-    def _sentences(self, draft: "_Draft", session: Session) -> Iterator[Event]:
+    def sentences(self, draft: "Draft", session: Session) -> Iterator[Event]:
         """The model's sentences, each checked as it ends."""
         parser = prompt.ReplyParser(draft.evidence)
         pieces = draft.chat.stream(
@@ -152,7 +152,7 @@ class Road:
         draft.model = draft.chat.name
         yield from self._settled(draft, session, parser.close())
 
-    def _settled(self, draft: "_Draft", session: Session, claims: list[prompt.Claim]) -> Iterator[Event]:
+    def _settled(self, draft: "Draft", session: Session, claims: list[prompt.Claim]) -> Iterator[Event]:
         for claim in claims:
             if any(claim.text == sentence.text for sentence in draft.sentences):
                 continue
@@ -160,7 +160,7 @@ class Road:
             draft.sentences.append(session.check(claim.text, claim.numbers))
             yield Wrote(draft.sentences[-1])
 
-    def _quote(self, draft: "_Draft") -> Iterator[Event]:
+    def _quote(self, draft: "Draft") -> Iterator[Event]:
         """The best evidence sentences, quoted, in place of a model's answer."""
         best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
         for item in sorted(best, key=lambda item: item.number):
@@ -171,7 +171,7 @@ class Road:
 
 
 @dataclass
-class _Draft:
+class Draft:
     """An answer in the making."""
 
     question: str

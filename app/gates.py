@@ -3,7 +3,7 @@
 Before: a logistic mix of how well the best evidence sentence covers the question's words, how near it
 is in meaning, and how likely the model holds 0, "none", for the number of the sentence that answers it
 (its probability, not its choice: left to choose, a small model hardly ever declines).
-After: a logistic mix of that and of how well the sentences of the answer are borne out.
+After: an answer of which no sentence is borne out is no answer.
 """
 
 import math
@@ -17,7 +17,7 @@ from app.meter import Metered
 from ingest.lexical import guess_language, query_tokens, tokens
 
 # Fitted by `python -m bench.gates` on labelled questions whose answer is, or is not, in the evidence.
-BEFORE_COVER, BEFORE_SIMILARITY, BEFORE_MISSING, BEFORE_BIAS = 1.0, 3.0, -0.6, -1.6
+COVER, SIMILARITY, MISSING, BIAS = 1.0, 3.0, -0.6, -1.6
 HOPELESS = 0.12  # similarity below which, with no word in common, the model is not even asked
 SUREST = 6.0  # log-odds beyond which a model's view counts no more
 
@@ -65,10 +65,14 @@ def missing(chat: Metered, query: str, evidence: Sequence[Evidence]) -> float:
     return max(-SUREST, min(SUREST, odds))
 
 
+def score(found: Fit) -> float:
+    """The log-odds that the evidence holds the answer."""
+    return BIAS + COVER * found.cover + SIMILARITY * found.similarity + MISSING * found.missing
+
+
 def answerable(found: Fit) -> bool:
     """The gate before writing."""
-    mix = BEFORE_COVER * found.cover + BEFORE_SIMILARITY * found.similarity + BEFORE_MISSING * found.missing
-    return BEFORE_BIAS + mix >= 0
+    return score(found) >= 0
 
 
 def answered(sentences: Sequence[AnswerSentence]) -> bool:

@@ -55,7 +55,9 @@ def test_claims_and_their_numbers_at_every_cut(reply: str, expected: list[tuple[
         assert not declined
 
 
-@pytest.mark.parametrize("reply", ["0: The sentences do not say it.", "[0] Not said.", "[S0]: Not said. Nor that.", "It is not said. [0]"])
+@pytest.mark.parametrize(
+    "reply", ["0: The sentences do not say it.", "[0] Not said.", "[S0]: Not said. Nor that.", "It is not said. [0]"]
+)
 def test_zero_declines_and_is_no_claim(reply: str):
     for cut in range(1, len(reply) + 1):
         assert claims(reply, cut) == ([], True)
