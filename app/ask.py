@@ -27,7 +27,7 @@ from app.check import Checker, Session
 from app.evidence import select_evidence
 from app.faults import ModelError
 from app.followup import leans, standalone, with_context
-from app.gates import answerable, answered, fit, missing, worth_asking
+from app.gates import answerable, answered, asks_for_the_whole, fit, missing, pointed_to, sure, worth_asking
 from app.meter import Metered
 from app.model import ChatModel
 from app.models import Models, open_models
@@ -42,6 +42,7 @@ PASSAGES = 8
 QUOTES = 3
 
 NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
+QUOTED_INSTEAD = "No source bears out the model's own words, so the sentences that it pointed to are quoted."
 STOPPED = "Stopped: the answer is not complete."
 
 
@@ -118,16 +119,19 @@ class Road:
         try:
             if draft.chat.held_to_grammar:
                 found = replace(found, missing=missing(draft.chat, draft.query, draft.evidence))
-            if not answerable(found):
+            if not (answerable(found) or asks_for_the_whole(draft.query)):
                 draft.model = draft.chat.name
                 return
             yield from self.sentences(draft, session)
+            if not answered(draft.sentences) and sure(found) and not draft.cancelled.is_set():
+                yield from self._quote(draft, pointed_to(draft.sentences), QUOTED_INSTEAD)
         except ModelError as error:
             draft.notice, draft.failed = str(error), True
         if draft.cancelled.is_set():
             draft.notice = STOPPED
         if not draft.sentences and draft.notice and not draft.cancelled.is_set():
-            yield from self._quote(draft)
+            best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
+            yield from self._quote(draft, best, NO_MODEL)
 
     def sentences(self, draft: "Draft", session: Session) -> Iterator[Event]:
         """The model's sentences, each checked as it ends."""
@@ -160,14 +164,13 @@ class Road:
             draft.sentences.append(session.check(claim.text, claim.numbers))
             yield Wrote(draft.sentences[-1])
 
-    def _quote(self, draft: "Draft") -> Iterator[Event]:
-        """The best evidence sentences, quoted, in place of a model's answer."""
-        best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
-        for item in sorted(best, key=lambda item: item.number):
+    def _quote(self, draft: "Draft", chosen: Sequence[Evidence], notice: str) -> Iterator[Event]:
+        """Evidence sentences, quoted, and why."""
+        for item in sorted(chosen, key=lambda item: item.number):
             quote = AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True)
             draft.sentences.append(quote)
             yield Wrote(quote)
-        draft.notice = f"{draft.notice} {NO_MODEL}"
+        draft.notice = f"{draft.notice} {notice}".strip()
 
 
 @dataclass

@@ -1,12 +1,13 @@
 """Abstain by machine: do the sources hold the answer at all? Two gates, one before and one after writing.
 
-Before: a logistic mix of how well the best evidence sentence covers the question's words, how near it
-is in meaning, and how likely the model holds 0, "none", for the number of the sentence that answers it
-(its probability, not its choice: left to choose, a small model hardly ever declines).
+Before: a logistic mix of how near the best evidence sentence is to the question in meaning and how likely
+the model holds 0, "none", for the number of the sentence that answers it (its probability, not its choice:
+left to choose, a small model hardly ever declines).
 After: an answer of which no sentence is borne out is no answer.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,15 @@ from app.meter import Metered
 from ingest.lexical import guess_language, query_tokens, tokens
 
 # Fitted by `python -m bench.gates` on labelled questions whose answer is, or is not, in the evidence.
-COVER, SIMILARITY, MISSING, BIAS = 1.0, 3.0, -0.6, -1.6
+SIMILARITY, MISSING, BIAS = 4.0, -0.8, -2.3
+CERTAIN = -1.75  # log-odds of `missing`
+MOST_QUOTED = 2
 HOPELESS = 0.12  # similarity below which, with no word in common, the model is not even asked
+_WHOLE = re.compile(
+    r"\b(?:summar\w+|gist|overview|conclusions?|main (?:argument|point|idea|claim|thesis|message)s?)\b"
+    r"|\bwhat (?:is|are) (?:this|the|these) (?:article|text|source|document)s? (?:about|saying)",
+    re.IGNORECASE,
+)
 SUREST = 6.0  # log-odds beyond which a model's view counts no more
 
 
@@ -67,12 +75,28 @@ def missing(chat: Metered, query: str, evidence: Sequence[Evidence]) -> float:
 
 def score(found: Fit) -> float:
     """The log-odds that the evidence holds the answer."""
-    return BIAS + COVER * found.cover + SIMILARITY * found.similarity + MISSING * found.missing
+    return BIAS + SIMILARITY * found.similarity + MISSING * found.missing
 
 
 def answerable(found: Fit) -> bool:
     """The gate before writing."""
     return score(found) >= 0
+
+
+def asks_for_the_whole(query: str) -> bool:
+    """Does the question ask what a text says on the whole? No single sentence is the answer then."""
+    return bool(_WHOLE.search(query))
+
+
+def sure(found: Fit) -> bool:
+    """Is the model so certain where the answer stands that its words failing the check is no refusal?"""
+    return found.missing <= CERTAIN
+
+
+def pointed_to(sentences: Sequence[AnswerSentence]) -> tuple[Evidence, ...]:
+    """The evidence that the sentences of an answer cite, each once, at most MOST_QUOTED."""
+    cited = {citation.evidence.number: citation.evidence for one in sentences for citation in one.citations}
+    return tuple(cited.values())[:MOST_QUOTED]
 
 
 def answered(sentences: Sequence[AnswerSentence]) -> bool:

@@ -40,6 +40,7 @@ _TALK = (
         "Question: Why did the council refuse to build a library?",
         "The council did not refuse; it voted to build a library on Mill Street. [1]",
     ),
+    ("Question: Will Eastgate keep its branch?", "No, the branches in Eastgate and Norton will close in May. [3]"),
     (f"Question: When will the library open?\n\n{_WHICH}", "0"),
     (f"Question: Who spoke of the price?\n\n{_WHICH}", "2"),
 )

@@ -232,9 +232,8 @@ def _name_said(name: Name, claim: ClaimRead, sources: Sequence[Source]) -> str:
 
 
 def _around(source: Source) -> frozenset[str]:
-    """The words of the title and, where the span leans on it with a pronoun, of the sentence before."""
-    leans = source.before is not None and source.reading.pronoun
-    return source.title.words | (source.before.words if leans and source.before else frozenset())
+    """The words of the title and of the sentence before: a text does not name again whom it has just named."""
+    return source.title.words | (source.before.words if source.before else frozenset())
 
 
 def _holds(reading: Reading, name: Name) -> bool:

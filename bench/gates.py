@@ -66,14 +66,14 @@ def see(road: Road, question: Question) -> Seen | None:
 
 
 def fitted(seen: Sequence[Seen]) -> np.ndarray:
-    """Coefficients of cover, similarity and missing, and the constant: ridge logistic regression, labels alike."""
-    x = np.array([[one.cover, one.similarity, one.missing, 1.0] for one in seen])
+    """Coefficients of similarity and missing, and the constant: ridge logistic regression, labels alike."""
+    x = np.array([[one.similarity, one.missing, 1.0] for one in seen])
     y = np.array([one.answerable for one in seen], float)
     weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
     middle, scale = x.mean(axis=0), x.std(axis=0)
     middle[-1], scale[-1] = 0.0, 1.0
-    z, w = (x - middle) / scale, np.zeros(4)
-    penalty = RIDGE * np.array([1.0, 1.0, 1.0, 0.0])
+    z, w = (x - middle) / scale, np.zeros(3)
+    penalty = RIDGE * np.array([1.0, 1.0, 0.0])
     for _ in range(ROUNDS):
         p = 1 / (1 + np.exp(-z @ w))
         slope = z.T @ (weight * (p - y)) + penalty * w
@@ -115,7 +115,7 @@ def main() -> None:
     finally:
         road.close()
     if options.fit:
-        print("cover, similarity, missing, constant:", *fitted(seen).round(2))
+        print("similarity, missing, constant:", *fitted(seen).round(2))
     write("gates", {"file": options.file.name, "questions": [asdict(one) for one in seen]}, [table(seen)])
 
 

@@ -60,7 +60,7 @@ def test_questions_of_the_article_are_told_apart():
             history = tuple(Turn(q, a) for q, a in zip(line["history"][::2], line["history"][1::2], strict=True))
             if line["kind"] == "followup":
                 assert leans(line["question"], history), line["question"]
-            elif line["kind"] in ("fact", "unanswerable_far"):
+            elif line["kind"] == "fact":
                 assert not leans(line["question"], history), line["question"]
 
 
