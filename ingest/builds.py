@@ -62,17 +62,19 @@ class PrivateCopy:
     """A copy of a build for one reader, gone with this object; the next sync removes those of the dead."""
 
     def __init__(self, chroma_dir: Path, name: str, sealed: Seal) -> None:
-        """Copy the build `name`; into the system's temporary folder where `chroma_dir` is read-only."""
+        """Copy the build `name`; into the system's temporary folder where `chroma_dir` is read-only or full."""
         try:
-            folder = Path(tempfile.mkdtemp(prefix=_READING, dir=chroma_dir))
+            self._make(Path(tempfile.mkdtemp(prefix=_READING, dir=chroma_dir)), chroma_dir / name, sealed)
         except OSError:
-            folder = Path(tempfile.mkdtemp(prefix="article-chat-"))
+            self._make(Path(tempfile.mkdtemp(prefix="article-chat-")), chroma_dir / name, sealed)
+
+    def _make(self, folder: Path, build: Path, sealed: Seal) -> None:
         lock = FileLock(folder / _OWNER, is_singleton=False, thread_local=False)
         self.close = weakref.finalize(self, _remove, folder, lock)
-        lock.acquire(timeout=0)
         self.path = folder / "build"
         try:
-            copy(chroma_dir / name, sealed, self.path)
+            lock.acquire(timeout=0)
+            copy(build, sealed, self.path)
         except BaseException:
             self.close()
             raise
