@@ -73,8 +73,10 @@ def _chat(options: argparse.Namespace, settings: Settings) -> None:
 
 def _ask(options: argparse.Namespace, settings: Settings) -> None:
     lines = list(_lines(options, options.question, "question"))
-    from app.ask import Road
+    from app.ask import Road, checked_question
 
+    if not options.batch:
+        checked_question(lines[0]["question"])
     road = Road.open(settings)
     try:
         road.models.get(options.model)

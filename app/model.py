@@ -12,6 +12,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,8 @@ class ChatModel:
             threading.Thread(target=self._read, args=(messages,), name="warm-model", daemon=True).start()
 
     def _read(self, messages: list[dict[str, str]]) -> None:
-        with suppress(ModelError):  # whoever asks is told
+        # Whoever asks is told of a fault; one who closes meanwhile wants no answer.
+        with suppress(ModelError, CancelledError, RuntimeError):
             self.complete(messages, max_tokens=1)
 
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
