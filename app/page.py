@@ -99,8 +99,11 @@ def _session(request: gr.Request) -> str:
 def _reads(room: Room, library: Library) -> list[Callable[..., Any]]:
     """Functions that the page's script calls, with one value each; they change only the feedback file."""
 
-    def status(_: None) -> dict[str, str]:
-        return room.status()
+    def status(model: str | None) -> dict[str, str]:
+        return room.status(str(model) if model else None)
+
+    def models(_: None) -> dict[str, Any]:
+        return _told(lambda: {"models": room.models()})
 
     def sources(_: None) -> dict[str, Any]:
         return _told(library.sources)
@@ -108,10 +111,13 @@ def _reads(room: Room, library: Library) -> list[Callable[..., Any]]:
     def document(document_id: str) -> dict[str, Any]:
         return _told(lambda: library.document(str(document_id)))
 
+    def suggestions(document_id: str | None) -> dict[str, Any]:
+        return _told(lambda: library.suggestions(str(document_id) if document_id else None))
+
     def rate(record: dict[str, Any]) -> dict[str, Any]:
         return _told(lambda: room.feedback(record))
 
-    return [status, sources, document, rate]
+    return [status, models, sources, document, suggestions, rate]
 
 
 def _told(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
