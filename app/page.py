@@ -24,7 +24,7 @@ UPLOADS_KEPT = (3600, 3600)
 
 _FRAME = "window.room.frame(element, server, upload)"
 _ANSWERS = "window.room.answers({ask: (data) => trigger('ask', data), stop: (data) => trigger('stop', data)}); "
-_CHANGES = "window.room.changes({change: (data) => trigger('change', data), halt: () => trigger('halt')}); "
+_CHANGES = "window.room.changes({alter: (data) => trigger('alter', data), halt: () => trigger('halt')}); "
 _VALUE = "watch('value', () => window.room.{receive}(props.value))"
 
 
@@ -63,7 +63,7 @@ def build(room: Room, library: Library) -> gr.Blocks:
         def stop(event: gr.EventData, request: gr.Request) -> None:
             room.stop(_session(request), str(event._data.get("turn", "")))
 
-        def change(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+        def alter(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
             yield from library.change(_session(request), event._data)
 
         def halt(request: gr.Request) -> None:
@@ -76,7 +76,8 @@ def build(room: Room, library: Library) -> gr.Blocks:
         streams = private | {"trigger_mode": "multiple"}
         answers.ask(ask, outputs=answers, concurrency_limit=ANSWERING, **streams)
         answers.stop(stop, queue=False, **streams)
-        changes.change(change, outputs=changes, concurrency_limit=1, **streams)
+        # Not `change`: Gradio raises an event of that name whenever the value changes.
+        changes.alter(alter, outputs=changes, concurrency_limit=1, **streams)
         changes.halt(halt, queue=False, **streams)
         page.unload(leave)
     page.queue(max_size=WAITING, api_open=False)

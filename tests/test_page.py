@@ -23,13 +23,13 @@ ZONES_SENTENCE = (
     "Furthermore, North Korea is developing 13 special economic zones, and the purpose of these zones is to "
     "increase international exchanges and cooperation."
 )
-REPLIES = {
+REPLIES = {  # the first part that is found in the question counts
+    "slowly": "North Korea's total food production is now approximately 5.03 million tons <<5.03 million>>. "
+    "North Korea is also\f developing 13 special economic zones <<13 special economic>>.",
     "special economic zones": "North Korea is developing 13 special economic zones <<13 special economic>>.",
     "food production": "North Korea's total food production is now approximately 5.03 million tons <<5.03 million>>. "
     "North Korea is developing 13 special economic zones <<13 special economic>>. "
     "The country also sold 40 submarines to Brazil in 1987 <<5.03 million>>.",
-    "slowly": "North Korea's total food production is now approximately 5.03 million tons <<5.03 million>>. "
-    "North Korea is also\f developing 13 special economic zones <<13 special economic>>.",
     "熊猫": "熊猫每天吃三十公斤竹子 <<三十公斤>>。",
     "harbour": "The harbour of Quillmere was opened by Ada Finch in 1911 <<opened by Ada Finch>>.",
 }
@@ -176,7 +176,6 @@ def test_stop_keeps_what_stands_and_retry_and_edit_replace_it(visit, site, scrip
     script.hung_up.clear()
     ask(page, "Tell me slowly about food production")
     page.wait_for_selector(".claim")
-    page.wait_for_function("document.querySelector('.writing')?.textContent.includes('North')")
     page.click("#send")
     turn = answered(page)
     assert turn.locator(".claim").count() >= 1
@@ -439,17 +438,18 @@ def test_right_to_left_and_chinese_articles(visit, site):
     ask(page, "熊猫每天吃多少竹子？")
     answered(page).locator(".answer .chip").click()
     assert marked(page) == "熊猫每天吃三十公斤竹子。"
-    for source in (arabic[:10], "熊猫"):
-        item = page.locator(".source", has_text=source)
+    for source in ("sea", "panda"):
+        item = page.locator(f".source[data-find='{source}']")
         item.hover()
         item.locator(".remove").click()
         item.locator(".remove").click()
         item.wait_for(state="detached")
 
 
-def test_an_empty_library_and_no_model(visit, tmp_path):
+def test_an_empty_library_and_no_model(visit, run, tmp_path):
     """Without a source the page says what to do; without a model the answer is quotes, and says so."""
     places = {"CORPUS_DIR": tmp_path / "corpus", "INDEX_DIR": tmp_path / "index"}
+    assert run("ingest", "sync", **places).returncode == 0
     with serving(OPENAI_BASE_URL="http://127.0.0.1:9/v1", CHAT_MODEL="gone", **places) as address:
         page = visit(address)
         page.wait_for_selector(".empty .lead:text-is('The library is empty.')")

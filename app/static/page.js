@@ -309,7 +309,7 @@ function stop() {
   const { turn } = running;
   asks.stop({ turn: turn.id });
   // The server ends the turn with what stands; when it cannot be reached, the page does.
-  setTimeout(() => { if (running && running.turn === turn) fail("Stopped."); }, 3000);
+  setTimeout(() => { if (running && running.turn === turn) fail("Stopped."); }, 10000);
 }
 
 function fail(line) {
@@ -649,7 +649,7 @@ async function addSources(addresses, files) {
 function startChange(change) {
   const halt = make("button", { type: "button", className: "quiet", textContent: "Stop", onclick: () => edits.halt() });
   $(".changes").replaceChildren(make("p", { className: "line", textContent: "Starting …" }), halt);
-  edits.change({ ...change, id: newId() });
+  edits.alter({ ...change, id: newId() });
 }
 
 /* The progress and the end of an addition or removal. */
