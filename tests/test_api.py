@@ -4,6 +4,8 @@ import httpx
 import openai
 import pytest
 
+from tests.servers.scripted import HELD, NOT_HELD
+
 ZONES = "How many special economic zones is North Korea developing?"
 PURPOSE = "And what is the purpose of these special economic zones?"
 SENTENCE = (
@@ -20,7 +22,7 @@ NOTE = f"[1] “{SENTENCE}” — North Korea’s Own Pivot to ASEAN"
 @pytest.fixture
 def address(scripted_site):
     address, script = scripted_site
-    script.belief = "yes"
+    script.belief = HELD
     script.replies = {
         "special economic zones": "North Korea is developing 13 special economic zones <<13 special>>. "
         "It sold 40 submarines to Brazil in 1987 <<13 special>>.",
@@ -67,7 +69,7 @@ def test_a_stream_adds_up_to_the_same_message(client):
 
 
 def test_an_abstention_is_said_in_both_forms(client, scripted_site):
-    scripted_site[1].belief = "no"
+    scripted_site[1].belief = NOT_HELD
     done = ask(client, "Who won the football world cup?")
     assert done.choices[0].message.content == "The sources do not answer this."
     assert done.answer["abstained"] is True and done.citations == []

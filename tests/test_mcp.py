@@ -9,6 +9,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from ingest.store import Store
+from tests.servers.scripted import HELD
 
 ZONES = "How many special economic zones is North Korea developing?"
 
@@ -17,7 +18,7 @@ ZONES = "How many special economic zones is North Korea developing?"
 def call(scripted_site):
     """`call(tool, **arguments)`: the tool's result as an object, or the line of its error."""
     address, script = scripted_site
-    script.belief = "yes"
+    script.belief = HELD
     script.replies = {"special economic zones": "North Korea is developing 13 special economic zones <<13 special>>."}
 
     def start(tool, **arguments):

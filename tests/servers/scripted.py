@@ -3,7 +3,7 @@
 `replies` maps a part of the question to the reply. `<<words>>` in a reply becomes the number, in
 brackets, of the evidence sentence that holds these words. At each form feed the server waits until
 `go` is called, so that a test can look at a half-written answer without any timing. The question
-whether the evidence holds the answer is answered with `belief` ("yes" by default).
+which sentence of the evidence holds the answer is answered with `belief`: HELD (default) or NOT_HELD.
 """
 
 import json
@@ -12,9 +12,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from app import followup, prompt
+from app import followup
 from tests.servers.faulty import delta
 
+HELD, NOT_HELD = "1", "0"
 PACE = 0.03  # seconds between two words: the page shows a sentence in the making every 0.06
 
 
@@ -22,7 +23,7 @@ class ScriptedServer:
     """A context manager; `url` ends in /v1. `hung_up` is set when a client closes a stream before its end."""
 
     def __init__(self):
-        self.replies, self.belief, self.asked = {}, "yes", []  # `asked`: (model, question)
+        self.replies, self.belief, self.asked = {}, HELD, []  # `asked`: (model, question)
         self.hung_up = threading.Event()
         self._gate = threading.Semaphore(0)
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -49,8 +50,6 @@ class ScriptedServer:
     def reply(self, model, messages):
         """The text for one request."""
         system, user = messages[0]["content"], messages[-1]["content"]
-        if user.endswith(prompt.DOUBT):
-            return self.belief
         question = user.rsplit("uestion: ", 1)[-1]
         if system == followup.SYSTEM:
             return question
@@ -76,7 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        text = self.owner.reply(body["model"], body["messages"])
+        only_a_number = body.get("max_tokens") == 1  # which sentence holds the answer?
+        text = self.owner.belief if only_a_number else self.owner.reply(body["model"], body["messages"])
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
