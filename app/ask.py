@@ -33,7 +33,7 @@ from app.model import ChatModel
 from app.models import Models, open_models
 from app.retrieve import retrieve
 from ingest import UserError
-from ingest.document import Hit
+from ingest.document import Hit, Span
 from ingest.settings import Settings
 from ingest.store import Store
 
@@ -212,6 +212,12 @@ class Draft:
         first = 1000 * (self.first_token - self.started) if self.first_token else None
         retrieved = 1000 * ((self.retrieved or perf_counter()) - self.started)
         return Timings(retrieved, first, 1000 * (perf_counter() - self.started))
+
+
+def finds(store: Store, question: str, sentence: Span) -> bool:
+    """Whether `sentence` is among the evidence that the question brings up in its own document."""
+    hits = retrieve(store, question, k=PASSAGES, document_ids=[sentence.document_id])
+    return any(one.span == sentence for one in select_evidence(store, question, hits))
 
 
 def checked_question(question: str) -> str:

@@ -2,7 +2,7 @@
 
 One JSON object a line: {"id", "question", "history": [user, assistant, ...],
 "answer": [[alternatives], ...], "evidence": [substring, ...], "kind"}; an empty "answer"
-marks a question that the sources do not hold.
+marks a question that the sources do not hold; a line whose "answer" is null is left out.
 """
 
 import json
@@ -84,7 +84,7 @@ def read_questions(path: Path) -> list[Question]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as a question file: {error}.") from error
-    return [_question(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    return [_question(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip() and not _open(line)]
 
 
 def turns(history: Sequence[str]) -> tuple[Turn, ...]:
@@ -179,6 +179,14 @@ def _cell(field: str, value: Any) -> str:
     if field in shares or field.startswith("refusal"):
         return f"{100 * value:.1f} %"
     return str(value)
+
+
+def _open(line: str) -> bool:
+    """A line whose `answer` is null: nobody has said yet what is right (see app/feedback.py)."""
+    try:
+        return bool(json.loads(line).get("answer", 1) is None)
+    except (ValueError, AttributeError):
+        return False
 
 
 def _question(line: str, where: str) -> Question:

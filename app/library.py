@@ -3,20 +3,26 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from app import shelf
 from app.room import UNFORESEEN, Room
+from app.suggest import suggest
 from ingest import UserError
-from ingest.add import Upload, add_sources
+from ingest.add import Upload, add_sources, refresh_sources
+from ingest.document import Document
 from ingest.progress import Progress
 from ingest.sync import sync
 
 Say = Callable[[str], None]
 MOST_SOURCES = 100  # that one request may add
 MOST_CHARACTERS = 4_000  # of an address
+SUGGESTED = 4  # questions, and articles that they are drawn from
+REMEMBERED = 200  # articles whose questions are kept
+WEB = ("http://", "https://")
 
 
 class Library:
@@ -25,31 +31,54 @@ class Library:
     def __init__(self, room: Room, uploads: Path) -> None:
         self._room, self._uploads = room, uploads
         self._stops: dict[str, threading.Event] = {}
+        self._questions: dict[str, list[str]] = {}
 
     def sources(self) -> dict[str, Any]:
-        """The list as HTML, and questions to begin with."""
+        """The list as HTML, the ids, and how many sources can be fetched again."""
         catalog = self._room.road.store.catalog
         entries = catalog.documents()
         items = [shelf.source_html(entry.document_id, entry.metadata, entry.passages) for entry in entries]
-        first = [catalog.document(entry.document_id) for entry in entries[:3]]
         return {
             "list": "".join(items),
             "ids": [entry.document_id for entry in entries],
-            "suggestions": shelf.suggestions(first),
+            "fetched": sum((entry.metadata.origin or "").startswith(WEB) for entry in entries),
         }
 
     def document(self, document_id: str) -> dict[str, Any]:
-        """One article for the reader, with questions to ask about it. Raises `UserError` if it is gone."""
+        """One article for the reader. Raises `UserError` if it is gone."""
         document = self._room.road.store.catalog.document(document_id)
         return {
             "id": document.document_id,
             "title": document.metadata.title,
             "html": shelf.reader_html(document),
-            "suggestions": shelf.suggestions([document]),
         }
 
+    def suggestions(self, document_id: str | None) -> dict[str, Any]:
+        """Questions that one article, or the first few, can answer: their own sentences are what is found."""
+        catalog = self._room.road.store.catalog
+        ids = [document_id] if document_id else [entry.document_id for entry in catalog.documents()[:SUGGESTED]]
+        found = [self._suggested(catalog.document(one)) for one in ids]
+        turns = max(map(len, found), default=0)
+        return {"questions": [one[turn] for turn in range(turns) for one in found if turn < len(one)][:SUGGESTED]}
+
+    def _suggested(self, document: Document) -> list[str]:
+        """Kept for each document, because holding a question against the store takes a while."""
+        from app.ask import finds
+
+        if document.document_id not in self._questions:
+            while len(self._questions) >= REMEMBERED:
+                self._questions.pop(next(iter(self._questions)))
+            store = self._room.road.store
+            asked = (one.question for one in suggest(document) if finds(store, one.question, one.sentence))
+            self._questions[document.document_id] = list(islice(asked, SUGGESTED))
+        return self._questions[document.document_id]
+
     def change(self, session: str, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Add (`add`: addresses, `files`: uploads) or remove (`remove`: a document id), as messages; never raises."""
+        """Change the library, as messages; never raises.
+
+        `wanted` comes from the browser: `add` (addresses) and `files` (uploads), or `remove` (a document
+        id), or `refresh` (a document id, or true for all: fetch again what came from an address).
+        """
         stopped, lines = threading.Event(), SimpleQueue[str]()
         self._stops[session] = stopped
         outcome: dict[str, Any] = {}
@@ -82,6 +111,8 @@ class Library:
     def _change(self, wanted: dict[str, Any], say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
         if wanted.get("remove"):
             return self._remove(str(wanted["remove"]), say)
+        if wanted.get("refresh"):
+            return self._refresh(wanted["refresh"], say, stop)
         addresses = [str(address)[:MOST_CHARACTERS] for address in wanted.get("add") or []]
         files = [self._upload(str(path)) for path in wanted.get("files") or []]
         if not addresses and not files:
@@ -90,7 +121,7 @@ class Library:
             raise UserError(f"At most {MOST_SOURCES} sources are added at a time.")
         for address in addresses:
             # From the page only addresses: a path would read the server's own files.
-            if not address.startswith(("http://", "https://")):
+            if not address.startswith(WEB):
                 raise UserError(f"{address} is no web address: it must begin with http:// or https://.")
         return self._add([*addresses, *files], say, stop)
 
@@ -113,6 +144,21 @@ class Library:
         if report.stopped:
             lines.append(("Stopped: the rest was not added.", True))
         return {**_results(*lines), "opened": opened[0].document_id if opened else None}
+
+    def _refresh(self, which: Any, say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
+        rows = self._room.road.store.catalog.documents()
+        origins = None if which is True else [row.metadata.origin or "" for row in rows if row.document_id == which]
+        report = refresh_sources(
+            self._room.settings,
+            origins,
+            progress=lambda now: say(f"{now.step}: {now.done:,.0f} of {now.total:,.0f} …"),
+            stop=stop,
+        )
+        self._sync(say, stop)
+        fetched = f"Fetched again: {len(report.updated)} changed, {len(report.unchanged)} as before."
+        failed = [(f"{one.source}: {one.reason}", True) for one in report.failed]
+        stopped = [("Stopped: the rest was not fetched.", True)] if report.stopped else []
+        return _results((fetched, False), *failed, *stopped)
 
     def _remove(self, document_id: str, say: Say) -> dict[str, Any]:
         rows = [row for row in self._room.road.store.catalog.documents() if row.document_id == document_id]
@@ -163,4 +209,4 @@ def _results(*lines: tuple[str, bool]) -> dict[str, Any]:
 
 def _name(source: str) -> str:
     """A file by its name, an address as it is."""
-    return source if source.startswith(("http://", "https://")) else Path(source).name or source
+    return source if source.startswith(WEB) else Path(source).name or source

@@ -24,7 +24,7 @@ UPLOADS_KEPT = (3600, 3600)
 
 _FRAME = "window.room.frame(element, server, upload)"
 _ANSWERS = "window.room.answers({ask: (data) => trigger('ask', data), stop: (data) => trigger('stop', data)}); "
-_CHANGES = "window.room.changes({change: (data) => trigger('change', data), halt: () => trigger('halt')}); "
+_CHANGES = "window.room.changes({alter: (data) => trigger('alter', data), halt: () => trigger('halt')}); "
 _VALUE = "watch('value', () => window.room.{receive}(props.value))"
 
 
@@ -63,7 +63,7 @@ def build(room: Room, library: Library) -> gr.Blocks:
         def stop(event: gr.EventData, request: gr.Request) -> None:
             room.stop(_session(request), str(event._data.get("turn", "")))
 
-        def change(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+        def alter(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
             yield from library.change(_session(request), event._data)
 
         def halt(request: gr.Request) -> None:
@@ -76,7 +76,8 @@ def build(room: Room, library: Library) -> gr.Blocks:
         streams = private | {"trigger_mode": "multiple"}
         answers.ask(ask, outputs=answers, concurrency_limit=ANSWERING, **streams)
         answers.stop(stop, queue=False, **streams)
-        changes.change(change, outputs=changes, concurrency_limit=1, **streams)
+        # Not `change`: Gradio raises an event of that name whenever the value changes.
+        changes.alter(alter, outputs=changes, concurrency_limit=1, **streams)
         changes.halt(halt, queue=False, **streams)
         page.unload(leave)
     page.queue(max_size=WAITING, api_open=False)
@@ -99,8 +100,11 @@ def _session(request: gr.Request) -> str:
 def _reads(room: Room, library: Library) -> list[Callable[..., Any]]:
     """Functions that the page's script calls, with one value each; they change only the feedback file."""
 
-    def status(_: None) -> dict[str, str]:
-        return room.status()
+    def status(model: str | None) -> dict[str, str]:
+        return room.status(str(model) if model else None)
+
+    def models(_: None) -> dict[str, Any]:
+        return _told(lambda: {"models": room.models()})
 
     def sources(_: None) -> dict[str, Any]:
         return _told(library.sources)
@@ -108,10 +112,13 @@ def _reads(room: Room, library: Library) -> list[Callable[..., Any]]:
     def document(document_id: str) -> dict[str, Any]:
         return _told(lambda: library.document(str(document_id)))
 
+    def suggestions(document_id: str | None) -> dict[str, Any]:
+        return _told(lambda: library.suggestions(str(document_id) if document_id else None))
+
     def rate(record: dict[str, Any]) -> dict[str, Any]:
         return _told(lambda: room.feedback(record))
 
-    return [status, sources, document, rate]
+    return [status, models, sources, document, suggestions, rate]
 
 
 def _told(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:

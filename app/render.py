@@ -56,11 +56,12 @@ def sentence_html(sentence: AnswerSentence) -> str:
 def chip_html(evidence: Evidence) -> str:
     """The button that opens the reader at the evidence; the page shows its data on hover."""
     title = visible(evidence.metadata.title)
+    where = escape(", ".join(filter(None, (title, page_word(evidence)))))
     return (
         f'<button type="button" class="chip" {_span_data(evidence)} data-title="{escape(title)}" '
-        f'data-note="{escape(byline(evidence.metadata))}" '
+        f'data-note="{escape(_note(evidence))}" '
         f'data-quote="{escape(visible(evidence.span.text))}" '
-        f'aria-label="Source {evidence.number}: {escape(title)}">{evidence.number}</button>'
+        f'aria-label="Source {evidence.number}: {where}">{evidence.number}</button>'
     )
 
 
@@ -84,7 +85,8 @@ def _hit_html(hit: Hit, evidence: Iterable[Evidence]) -> str:
     span = hit.passage.span
     inside = [one for one in evidence if one.span.document_id == span.document_id]
     inside = [one for one in inside if span.start <= one.span.start and one.span.end <= span.end]
-    heading = f' <span class="heading">{escape(visible(hit.passage.heading))}</span>' if hit.passage.heading else ""
+    about = " · ".join(filter(None, (page_word(hit), visible(hit.passage.heading))))
+    heading = f' <span class="heading">{escape(about)}</span>' if about else ""
     scores = f"dense {hit.dense:.2f}, lexical {hit.lexical:.1f}"
     head = (
         f'<button type="button" class="opens" data-document="{span.document_id}" data-start="{span.start}" '
@@ -137,14 +139,19 @@ def notice_html(answer: Answer) -> str:
     return "".join(f'<p class="notice">{escape(visible(line))}</p>' for line in lines)
 
 
-def foot_html(answer: Answer) -> str:
-    """Who wrote it, how long it took, how many sentences are supported."""
+def foot_text(answer: Answer) -> str:
+    """How many sentences are supported, who wrote them, tokens, price and time, as far as known; plain text."""
     parts = []
     if answer.sentences:
         supported = sum(sentence.verdict == "supported" for sentence in answer.sentences)
         parts.append(f"{supported} of {_count(len(answer.sentences), 'sentence')} supported")
     if answer.model:
-        parts.append(escape(visible(answer.model)))
+        parts.append(visible(answer.model))
+    usage = answer.usage
+    if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+        parts.append(f"{usage.prompt_tokens:,} tokens read, {usage.completion_tokens:,} written")
+    if answer.cost is not None:
+        parts.append(f"price {answer.cost:.6f}")
     parts.append(f"{answer.timings.total_ms / 1000:.1f} s")
     return " · ".join(parts)
 
@@ -189,7 +196,7 @@ def _why(sentence: AnswerSentence) -> str:
 
 def _footnote(evidence: Evidence) -> str:
     """Quote, title, author, date and address of one citation, in one line of Markdown."""
-    about = ", ".join(filter(None, (evidence.metadata.title, byline(evidence.metadata))))
+    about = ", ".join(filter(None, (evidence.metadata.title, byline(evidence.metadata), page_word(evidence))))
     link = web_link(evidence.metadata)
     address = f" <{link}>" if link else ""
     return f"“{markdown_text(evidence.span.text)}” {markdown_text(about)}.{address}"
@@ -215,6 +222,17 @@ def byline(metadata: Metadata) -> str:
     """Author, site and day of publication, as far as they are known."""
     day = (metadata.published or "")[:10]
     return visible(" · ".join(filter(None, (metadata.author, metadata.site, day))))
+
+
+def page_word(cited: Evidence | Hit) -> str:
+    """ "p. 4" where the source has pages, else ""."""
+    start = cited.span.start if isinstance(cited, Evidence) else cited.passage.span.start
+    page = cited.metadata.page(start)
+    return f"p. {page}" if page else ""
+
+
+def _note(evidence: Evidence) -> str:
+    return " · ".join(filter(None, (byline(evidence.metadata), page_word(evidence))))
 
 
 def _span_data(evidence: Evidence) -> str:

@@ -5,16 +5,13 @@ holds HTML comes from `app.render` or `app.typeset`. Nothing here is kept for a 
 questions that are being answered, by browser session.
 """
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from app import render
+from app import feedback, render
 from app.answer import Answer, Event, Finished, Retrieved, Turn, Writing, Wrote
 from ingest import UserError
 from ingest.settings import Settings
@@ -27,8 +24,6 @@ HISTORY = 6  # earlier turns that are taken as context
 HISTORY_CHARACTERS = 2_000  # of each
 AT_ONCE = 3  # questions of one browser session being answered at a time
 AT_DOORS = 16  # questions of other programs (/v1, /mcp) being answered at a time
-FEEDBACK_BYTES = 200_000
-FEEDBACK_FILE_BYTES = 50_000_000
 UNFORESEEN = "Something went wrong here that was not foreseen. Try again; the log of the server has the details."
 
 
@@ -91,13 +86,16 @@ class Room:
         finally:
             self._at_doors.release()
 
-    def status(self) -> dict[str, str]:
-        """`state`: opening, loading, ready or failed; `line`: the same for people."""
+    def status(self, model_id: str | None = None) -> dict[str, str]:
+        """Of a model (default: the first) `state`: opening, loading, ready or failed; `line`: the same for people."""
         if not self._opened.is_set():
             return {"state": "opening", "line": "Opening the library …"}
         if self._road is None:
             return {"state": "failed", "line": self._fault}
-        model = self._road.model
+        try:
+            model = self._road.models.get(model_id)
+        except UserError as error:
+            return {"state": "failed", "line": str(error)}
         if model.problem:
             return {"state": "failed", "line": f"No model: {model.problem} Answers will be quotes."}
         if not model.ready:
@@ -154,18 +152,9 @@ class Room:
             cancelled.set()
 
     def feedback(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Append what a user thought of an answer to feedback.jsonl in INDEX_DIR, on this machine."""
-        kept = {name: record.get(name) for name in ("rating", "question", "documents", "history", "answer")}
-        if kept["rating"] not in ("good", "bad"):
-            raise UserError("A rating is good or bad.")
-        line = json.dumps({"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), **kept}, ensure_ascii=False)
-        if len(line.encode("utf-8", "replace")) > FEEDBACK_BYTES:
-            raise UserError("This answer is too long to be kept with its rating.")
-        path: Path = self.settings.index_dir / "feedback.jsonl"
-        with self._lock, path.open("a", encoding="utf-8", errors="replace") as file:
-            if file.tell() > FEEDBACK_FILE_BYTES:
-                raise UserError(f"{path.name} is full: move it away.")
-            file.write(line + "\n")
+        """Keep what a user thought of an answer in feedback.jsonl of INDEX_DIR, on this machine."""
+        with self._lock:
+            feedback.keep(self.settings.index_dir / "feedback.jsonl", record)
         return {"kept": True}
 
 
@@ -210,7 +199,7 @@ def _finished(answer: Answer) -> dict[str, Any]:
     end = {
         "abstention": render.abstention_html(answer) if answer.abstained else "",
         "notice": render.notice_html(answer),
-        "foot": render.foot_html(answer),
+        "foot": render.foot_text(answer),
         "text": render.answer_text(answer),
         "markdown": render.answer_markdown(answer),
         "json": answer_json(answer, "q1"),

@@ -5,6 +5,7 @@ folders, and no route that the product does not need.
 """
 
 import ipaddress
+import logging
 import os
 import socket
 import tempfile
@@ -49,15 +50,23 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=1,
         )
         shown = f"[{host}]" if ":" in host else host
         print(f"The chat is open on http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it).", flush=True)
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            _Server(config).run(sockets=[listener])
         finally:
             room.close()
             listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends without a word: an open page holds a stream, and cutting it is no error of the app."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def create_app(settings: Settings, room: Room, uploads: Path, host: str = "127.0.0.1") -> Guard:

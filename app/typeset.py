@@ -4,7 +4,8 @@ Pure. Markdown's own marks are hidden, nothing else is: headings, lists, quotes,
 emphasis get their look, links and images show their words only and lead nowhere. Each sentence is
 `<span class="sentence" data-start data-end>`; each run of characters that stands in the text as it
 is shown has `data-at`, the offset of its first character, so that a span of the document can be
-highlighted to the character whatever lies between.
+highlighted to the character whatever lies between. The first block of each page of a paged source
+has `data-page`.
 """
 
 import re
@@ -62,8 +63,7 @@ class _Run:
 
 def document_html(document: Document) -> str:
     """The text of `document` as HTML; white space between lines is kept, markers are not."""
-    sentences = sentence_spans(document.text, document.metadata.language)
-    writer = _Writer(document.text, sentences)
+    writer = _Writer(document)
     found = _blocks(document.text)
     return "\n".join(writer.group(kind, list(group)) for kind, group in groupby(found, _family))
 
@@ -73,17 +73,19 @@ def _family(block: _Block) -> str:
 
 
 class _Writer:
-    """Writes blocks; holds the text and the sentences that lie in it, in order."""
+    """Writes blocks in the order of the text; holds it and the sentences that lie in it."""
 
-    def __init__(self, text: str, sentences: list[tuple[int, int]]) -> None:
-        self._text, self._sentences = text, sentences
-        self._starts = [start for start, _ in sentences]
+    def __init__(self, document: Document) -> None:
+        self._text, self._metadata = document.text, document.metadata
+        self._sentences = sentence_spans(document.text, document.metadata.language)
+        self._starts = [start for start, _ in self._sentences]
+        self._last_page: int | None = None
 
     def group(self, kind: str, group: list[_Block]) -> str:
         """Neighbouring blocks of one family: the items of a list, the rows of a table."""
         if kind in ("ul", "ol"):
             first = f' start="{group[0].number}"' if kind == "ol" else ""
-            items = "\n".join(f'<li dir="auto">{self._inline(item.parts)}</li>' for item in group)
+            items = "\n".join(f'<li dir="auto"{self._page(item)}>{self._inline(item.parts)}</li>' for item in group)
             return f"<{kind}{first}>\n{items}\n</{kind}>"
         if kind == "table":
             rows = "\n".join(self._row(row) for row in group)
@@ -94,18 +96,31 @@ class _Writer:
         if block.kind == "rule":
             return "<hr>"
         if block.kind == "code":
-            return f'<pre tabindex="0"><code>{self._sentence_runs(self._plain(block.parts))}</code></pre>'
+            code = self._sentence_runs(self._plain(block.parts))
+            return f'<pre tabindex="0"{self._page(block)}><code>{code}</code></pre>'
         if block.kind == "quote":
-            return f'<blockquote dir="auto">{self._inline(block.parts)}</blockquote>'
+            return f'<blockquote dir="auto"{self._page(block)}>{self._inline(block.parts)}</blockquote>'
         if block.kind.startswith("h"):
             # The page's own title is the only h1, the article's title the h2.
             level = min(6, int(block.kind[1]) + 2)
-            return f'<h{level} dir="auto">{self._inline(block.parts)}</h{level}>'
-        return f'<p dir="auto">{self._inline(block.parts)}</p>'
+            return f'<h{level} dir="auto"{self._page(block)}>{self._inline(block.parts)}</h{level}>'
+        return f'<p dir="auto"{self._page(block)}>{self._inline(block.parts)}</p>'
+
+    def _page(self, block: _Block) -> str:
+        """Names the page of its first block, where the source has pages."""
+        page = self._metadata.page(block.parts[0][0])
+        if page == self._last_page:
+            return ""
+        self._last_page = page
+        return f' data-page="{page}"'
 
     def _row(self, row: _Block) -> str:
         cell = "th" if row.kind == "head" else "td"
-        return "<tr>" + "".join(f"<{cell}>{self._inline((part,))}</{cell}>" for part in row.parts) + "</tr>"
+        return (
+            f"<tr{self._page(row)}>"
+            + "".join(f"<{cell}>{self._inline((part,))}</{cell}>" for part in row.parts)
+            + "</tr>"
+        )
 
     def _inline(self, parts: tuple[tuple[int, int], ...]) -> str:
         """Lines joined by the line break that stands between them, emphasis found across them."""

@@ -30,6 +30,10 @@ class Metadata:
     origin: str | None = None
     pages: tuple[int, ...] = ()
 
+    def page(self, offset: int) -> int | None:
+        """The number, from 1, of the page that holds the character `offset`; None if not paged."""
+        return bisect_right(self.pages, offset) or None
+
 
 @dataclass(frozen=True)
 class Span:
@@ -64,7 +68,7 @@ class Document:
 
     def page(self, offset: int) -> int | None:
         """The number, from 1, of the page that holds the character `offset`; None if not paged."""
-        return bisect_right(self.metadata.pages, offset) or None
+        return self.metadata.page(offset)
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class Page:
 
     def change(self, **wanted: Any) -> dict[str, Any]:
         """Add or remove sources as the page does."""
-        joined = self.join("change", wanted)
+        joined = self.join("alter", wanted)
         assert joined.status_code == 200, joined.text
         return self.outcome(joined.json()["event_id"])
 

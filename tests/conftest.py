@@ -107,3 +107,14 @@ def chromium() -> str:
             if downloaded := sorted(folder.glob(pattern)):
                 return str(downloaded[-1])
     pytest.fail("No Chromium for the browser tests: install chromium or google-chrome, or set CHROMIUM to its path.")
+
+
+@pytest.fixture(scope="session")
+def scripted_site(seed_settings: Settings) -> Iterator[tuple[str, "ScriptedServer"]]:  # noqa: F821
+    """The real app over the seed article, and the scripted model that it asks. Shared: it is only read."""
+    from tests.browser import serving
+    from tests.servers.scripted import ScriptedServer
+
+    places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
+    with ScriptedServer() as script, serving(OPENAI_BASE_URL=script.url, CHAT_MODEL="scripted", **places) as address:
+        yield address, script

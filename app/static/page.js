@@ -21,8 +21,9 @@ let room;                              // the page's root element
 const ready = {};                      // the parts of the page that Gradio has mounted
 let chats = [], chat = null;           // conversations, the newest first; the open one
 let running = null;                    // the turn being answered: {chat, turn, heard}
-let library = { ids: [], suggestions: [] };
+let library = { ids: [] };
 let left = new Set();                  // sources that are not asked
+const LEFT = "The page was left before this was answered. Ask again.";
 const says = (text) => { $("#said").textContent = text; };
 
 /* A read-only call to the server; a fault is a value with `error`, never an exception. */
@@ -51,7 +52,8 @@ const store = {
   },
   all() { return this.run("readonly", (chats) => chats.getAll()); },
   save(chat) {
-    return this.run("readwrite", (chats) => chats.put(chat))
+    const kept = running?.chat === chat ? { ...chat, turns: [...chat.turns, { ...running.turn, phase: "failed", error: LEFT }] } : chat;
+    return this.run("readwrite", (chats) => chats.put(kept))
       .catch(() => says("This browser has no room left for chats: export and delete some."));
   },
   remove(id) { return this.run("readwrite", (chats) => chats.delete(id)); },
@@ -68,6 +70,7 @@ function newChat() { openChat(null); $("#question").focus(); view("chat"); }
 function openChat(one) {
   chat = one || { id: newId(), title: "", changed: 0, turns: [] };
   sessionStorage.setItem("chat", chat.id);
+  endEditing();
   $(".turns").replaceChildren();
   for (const turn of chat.turns) showTurn(turn);
   if (running && running.chat === chat) showTurn(running.turn);
@@ -228,9 +231,16 @@ function showEmpty() {
   } else {
     empty.append(make("p", { className: "lead", textContent: "Ask, and read it in the source." }),
       make("p", { textContent: "Each sentence of an answer carries a number. It leads to the exact words of the article that bear it out; what no source bears out is marked." }));
-    empty.append(suggestionList(library.suggestions));
+    suggest(empty);
   }
   $(".turns").append(empty);
+}
+
+/* Questions that the article, or the library, answers; they come when they have been held against it. */
+async function suggest(place, id = null) {
+  const reply = await call("suggestions", id);
+  if (reply.questions?.length && place.isConnected) place.append(suggestionList(reply.questions));
+  else if (id) place.remove();
 }
 
 function suggestionList(questions) {
@@ -246,10 +256,10 @@ function suggestionList(questions) {
 function submit(question, from = chat.turns.length) {
   question = question.trim();
   if (!question) { says("The question is empty: type a question."); return hint("Type a question first."); }
-  if (running || !asks) return;
+  if (running || !asks) return hint("Another question is being answered: wait, or stop it.");
   chat.turns.splice(from);
   $$(".turn").slice(from).forEach((element) => element.remove());
-  const turn = { id: newId(), question, at: Date.now(), phase: "waiting" };
+  const turn = { id: newId(), question, at: Date.now(), phase: "waiting", documents: chosenSources(), model: $("#model").value || null };
   running = { chat, turn, heard: Date.now() };
   if (!chat.title) chat.title = question.length > 60 ? question.slice(0, 59).trimEnd() + "…" : question;
   keepChat(chat);
@@ -257,7 +267,7 @@ function submit(question, from = chat.turns.length) {
   const element = showTurn(turn);
   const history = chat.turns.filter((one) => one.end).slice(-6)
     .map((one) => ({ question: one.question, answer: one.end.json.abstained ? "" : one.end.text }));
-  asks.ask({ turn: turn.id, question, history, documents: chosenSources() });
+  asks.ask({ turn: turn.id, question, history, documents: turn.documents, model: turn.model });
   busy(true);
   view("chat");
   const list = $(".turns");
@@ -290,7 +300,8 @@ function finish() {
   if (turn.end) evidence.open = false;
   says(turn.end ? (turn.end.json.abstained ? "The sources do not answer this." : `Answered: ${turn.end.text}`) : turn.error);
   const first = $(".answer .chip, .told .opens", element);
-  if (first && matchMedia("(min-width: 1000px)").matches) openAt(first, { quietly: true });
+  const reading = reader.origin && element.contains(reader.origin);
+  if (first && !reading && matchMedia("(min-width: 1000px)").matches) openAt(first, { quietly: true });
 }
 
 function stop() {
@@ -298,7 +309,7 @@ function stop() {
   const { turn } = running;
   asks.stop({ turn: turn.id });
   // The server ends the turn with what stands; when it cannot be reached, the page does.
-  setTimeout(() => { if (running && running.turn === turn) fail("Stopped."); }, 3000);
+  setTimeout(() => { if (running && running.turn === turn) fail("Stopped."); }, 10000);
 }
 
 function fail(line) {
@@ -309,15 +320,30 @@ function fail(line) {
 }
 
 async function watchConnection() {
-  const status = await Promise.race([call("status"), new Promise((done) => setTimeout(done, 8000, {}))]);
+  const status = await Promise.race([call("status", $("#model").value || null), new Promise((done) => setTimeout(done, 8000, {}))]);
   const lost = !status.state;
   room.classList.toggle("offline", lost);
-  $(".model").textContent = lost ? "The server does not answer." : status.line;
+  const line = lost ? "The server does not answer." : status.line;
+  if ($(".model").textContent !== line) $(".model").textContent = line;
   $(".model").dataset.state = lost ? "failed" : status.state;
   ready.model = lost ? "lost" : status.state;
   if (lost && running && Date.now() - running.heard > 10000) fail("The connection to the server was lost. Ask again when it is back.");
   const settled = !lost && (status.state === "ready" || status.state === "failed");
-  setTimeout(watchConnection, running || !settled ? 1500 : 15000);
+  clearTimeout(ready.watch);
+  ready.watch = setTimeout(watchConnection, running || !settled ? 1500 : 15000);
+}
+
+/* The models to choose from; the choice lasts as long as the tab. */
+async function loadModels() {
+  const { models = [] } = await call("models");
+  const place = $("#model"), before = sessionStorage.getItem("model");
+  place.replaceChildren(...models.map((one) => make("option", { value: one.id, textContent: `${one.name} (${one.where})`, selected: one.id === before })));
+  place.hidden = models.length < 2;
+}
+
+function chooseModel() {
+  sessionStorage.setItem("model", $("#model").value);
+  watchConnection();
 }
 
 function busy(yes) {
@@ -341,7 +367,16 @@ function editTurn(turn) {
   field.dataset.from = at;
   grow(field);
   field.focus();
-  hint("Editing: the answers from here on are replaced.");
+  showScope();
+}
+
+function endEditing() {
+  const field = $("#question");
+  if (field.dataset.from === undefined) return;
+  delete field.dataset.from;
+  field.value = "";
+  grow(field);
+  showScope();
 }
 
 function retry(turn) { if (!running) submit(turn.question, chat.turns.indexOf(turn)); }
@@ -349,7 +384,7 @@ function retry(turn) { if (!running) submit(turn.question, chat.turns.indexOf(tu
 async function rate(turn, rating, element) {
   const at = chat.turns.indexOf(turn);
   const history = chat.turns.slice(Math.max(0, at - 6), at).map((one) => ({ question: one.question, answer: one.end?.text || "" }));
-  const reply = await call("rate", { rating, question: turn.question, history, documents: chosenSources(), answer: turn.end.json });
+  const reply = await call("rate", { id: turn.id, rating, question: turn.question, history, documents: turn.documents, answer: turn.end.json });
   if (reply.error) return says(reply.error);
   turn.rating = rating;
   store.save(chat);
@@ -430,6 +465,13 @@ function scrollTo(page, mark, tries = 6) {
   if (near) setTimeout(again, 500); else requestAnimationFrame(again);
 }
 
+function closeDocument() {
+  Object.assign(reader, { id: null, runs: [], list: [], at: -1, origin: null });
+  $(".reader article").replaceChildren();
+  placeWord();
+  if (library.ids.length) showCitation({ quietly: true, document: library.ids[0] });
+}
+
 async function loadDocument(id) {
   if (!id) return false;
   if (reader.id === id) return true;
@@ -440,11 +482,15 @@ async function loadDocument(id) {
   reader.painted.clear();
   if (reply.error) {
     reader.id = null; reader.runs = [];
-    article.replaceChildren(make("p", { className: "fault", textContent: reply.error }));
+    const quote = reader.origin?.dataset.quote;
+    article.replaceChildren(make("p", { className: "fault", textContent: reply.error }),
+      ...(quote ? [make("blockquote", { textContent: quote, dir: "auto" })] : []));
     return true;
   }
   article.innerHTML = reply.html;
-  article.append(make("aside", { className: "ask-it" }, make("h3", { textContent: "Ask about this article" }), suggestionList(reply.suggestions)));
+  const asking = make("section", { className: "ask-it" }, make("h3", { textContent: "Ask about this article" }));
+  article.append(asking);
+  suggest(asking, id);
   reader.id = id;
   reader.runs = $$("[data-at]", article).map((element) => {
     const text = element.textContent, start = +element.dataset.at;
@@ -565,7 +611,9 @@ async function loadSources() {
 function showScope() {
   const all = library.ids.length, asked = all - left.size;
   const word = all === 1 ? "1 source" : `${all} sources`;
-  $(".scope").textContent = !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
+  $("#refresh").hidden = !library.fetched;
+  const editing = $("#question").dataset.from !== undefined;
+  $(".scope").textContent = editing ? "Editing: later answers are replaced (Esc: don’t)" : !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
   $(".chosen").textContent = left.size ? `${asked} of ${word} asked` : "";
   $("#choose-all").setAttribute("aria-pressed", String(!left.size));
   $("#choose-all").textContent = left.size ? "Ask all" : "All asked";
@@ -601,7 +649,7 @@ async function addSources(addresses, files) {
 function startChange(change) {
   const halt = make("button", { type: "button", className: "quiet", textContent: "Stop", onclick: () => edits.halt() });
   $(".changes").replaceChildren(make("p", { className: "line", textContent: "Starting …" }), halt);
-  edits.change({ ...change, id: newId() });
+  edits.alter({ ...change, id: newId() });
 }
 
 /* The progress and the end of an addition or removal. */
@@ -615,8 +663,8 @@ function changed(message) {
   }
   const lines = message.results.map((one) => make("p", { className: one.fault ? "fault" : "good", textContent: one.line, dir: "auto" }));
   place.replaceChildren(...lines);
-  if (message.removed && reader.id === message.removed) { reader.id = null; $(".reader article").replaceChildren(); }
   loadSources().then(() => {
+    if (reader.id && !library.ids.includes(reader.id)) closeDocument();
     if (!message.opened) return;
     reader.list = []; reader.at = -1;
     showCitation({ document: message.opened, quietly: true }).then(placeWord);
@@ -642,6 +690,7 @@ function listen() {
     const field = $("#question");
     const from = field.dataset.from === undefined ? undefined : +field.dataset.from;
     delete field.dataset.from;
+    showScope();
     const question = field.value;
     field.value = "";
     grow(field);
@@ -659,6 +708,7 @@ function listen() {
     if (!target) return;
     if (target.matches(".chip, .opens")) { hideCard(); openAt(target); }
     else if (target.matches(".source .remove")) twice(target, "Remove?", () => startChange({ remove: target.closest(".source").dataset.document }));
+    else if (target.matches(".source .again")) startChange({ refresh: target.closest(".source").dataset.document });
     else if (target.matches(".views button")) view(target.dataset.view);
     else if (target.matches(".skip")) { event.preventDefault(); $("#question").focus(); }
   });
@@ -674,6 +724,8 @@ function listen() {
   $("#about-this").onclick = askAboutSelection;
   $("#about-this").onmousedown = (event) => event.preventDefault();
   $("#choose-all").onclick = chooseAll;
+  $("#model").onchange = chooseModel;
+  $("#refresh").onclick = () => startChange({ refresh: true });
   $("#filter").oninput = filterSources;
   $(".sources").addEventListener("change", (event) => {
     const id = event.target.closest(".source").dataset.document;
@@ -701,6 +753,7 @@ function listen() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       if (!$("#card").hidden) hideCard();
+      else if (event.target.id === "question") endEditing();
       else if (event.target.closest?.(".reader")) back();
     }
     if (event.altKey && (event.key === "ArrowDown" || event.key === "ArrowUp") && reader.list.length) {
@@ -720,7 +773,7 @@ function mounted() {
   ready.page = true;
   document.documentElement.lang = "en";
   listen();
-  loadChats().then(() => { loadSources(); watchConnection(); $("#question").focus(); });
+  loadChats().then(() => { loadSources(); watchConnection(); loadModels().then(watchConnection); $("#question").focus(); });
 }
 
 window.room = {

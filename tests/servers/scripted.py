@@ -1,0 +1,101 @@
+"""An OpenAI-shaped server on loopback that writes what a test tells it to, word by word.
+
+`replies` maps a part of the question to the reply. `<<words>>` in a reply becomes the number, in
+brackets, of the evidence sentence that holds these words. At each form feed the server waits until
+`go` is called, so that a test can look at a half-written answer without any timing. The question
+which sentence of the evidence holds the answer is answered with `belief`: HELD (default) or NOT_HELD.
+"""
+
+import json
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from app import followup
+from tests.servers.faulty import delta
+
+HELD, NOT_HELD = "1", "0"
+PACE = 0.03  # seconds between two words: the page shows a sentence in the making every 0.06
+
+
+class ScriptedServer:
+    """A context manager; `url` ends in /v1. `hung_up` is set when a client closes a stream before its end."""
+
+    def __init__(self):
+        self.replies, self.belief, self.asked = {}, HELD, []  # `asked`: (model, question)
+        self.hung_up = threading.Event()
+        self._gate = threading.Semaphore(0)
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._http.shutdown()
+        self._http.server_close()
+
+    def go(self):
+        """Let one waiting reply go on."""
+        self._gate.release()
+
+    def wait(self):
+        """Called by a reply at a form feed; a test that forgets to call `go` ends here."""
+        assert self._gate.acquire(timeout=60)
+
+    def reply(self, model, messages):
+        """The text for one request."""
+        system, user = messages[0]["content"], messages[-1]["content"]
+        question = user.rsplit("uestion: ", 1)[-1]
+        if system == followup.SYSTEM:
+            return question
+        self.asked.append((model, question))
+        text = next((text for part, text in self.replies.items() if part in question), "Nothing was scripted.")
+        lines = dict(re.findall(r"^\[(\d+)\] (.*)$", user, re.MULTILINE))
+
+        def number(match):
+            return f"[{next(n for n, line in lines.items() if match[1] in line)}]"
+
+        return re.sub("<<(.+?)>>", number, text)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: ScriptedServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        only_a_number = body.get("max_tokens") == 1  # which sentence holds the answer?
+        text = self.owner.belief if only_a_number else self.owner.reply(body["model"], body["messages"])
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.close_connection = True
+        self.end_headers()
+        try:
+            for piece in re.findall(r"\f|\s*[^\s\f]+", text):
+                if piece == "\f":
+                    self.owner.wait()
+                else:
+                    time.sleep(PACE)
+                    self._event(delta(piece))
+            usage = {"prompt_tokens": 1234, "completion_tokens": 56, "total_tokens": 1290}
+            self._event(delta(finish="stop"))
+            self._event({**delta(), "choices": [], "usage": usage})
+            self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            self.owner.hung_up.set()
+
+    def _event(self, value):
+        self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
+        self.wfile.flush()
