@@ -701,8 +701,10 @@ def test_traversal_reads_nothing(plain: App) -> None:
         b"root:x:0",
         b"root:*:",
         b"PATH=",
-        Path("/etc/hostname").read_bytes().strip() if Path("/etc/hostname").exists() else b"root:x",
     ]
+    if Path("/etc/hostname").exists():
+        host = Path("/etc/hostname").read_bytes().strip()
+        secrets += [host] if len(host) > 8 else []  # a short one stands in a random nonce now and then
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.2)
         cases = [one.format(port=trap.getsockname()[1]) for one in TRAVERSALS] + deep
