@@ -119,9 +119,9 @@ class Road:
         try:
             if draft.chat.held_to_grammar:
                 found = replace(found, missing=missing(draft.chat, draft.query, draft.evidence))
-            if not (answerable(found) or asks_for_the_whole(draft.query)):
-                draft.model = draft.chat.name
-                return
+                if not (answerable(found) or asks_for_the_whole(draft.query)):
+                    draft.model = draft.chat.name
+                    return
             yield from self.sentences(draft, session)
             if not answered(draft.sentences) and sure(found) and not draft.cancelled.is_set():
                 yield from self._quote(draft, pointed_to(draft.sentences), QUOTED_INSTEAD)
