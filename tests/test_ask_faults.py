@@ -23,7 +23,7 @@ QUESTION = "How many special economic zones is North Korea developing?"
 TALK = (Turn("What is North Korea's total food production?", "About 5.03 million tons."),)
 WRITTEN = {name for name, (_, text, _) in FAULTS.items() if text}
 
-# Too slow on a busy machine for every run, and one of its cases waits for the gates as they are now.
+# Each case goes the whole road: together they are too slow for every run.
 pytestmark = pytest.mark.nightly
 
 
