@@ -73,12 +73,13 @@ def build(room: Room, library: Library) -> gr.Blocks:
             room.stop(_session(request))
 
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        # All go through the queue: the route for events outside of it is closed (app/guard.py).
         streams = private | {"trigger_mode": "multiple"}
         answers.ask(ask, outputs=answers, concurrency_limit=ANSWERING, **streams)
-        answers.stop(stop, queue=False, **streams)
+        answers.stop(stop, concurrency_limit=None, **streams)
         # Not `change`: Gradio raises an event of that name whenever the value changes.
         changes.alter(alter, outputs=changes, concurrency_limit=1, **streams)
-        changes.halt(halt, queue=False, **streams)
+        changes.halt(halt, concurrency_limit=None, **streams)
         page.unload(leave)
     page.queue(max_size=WAITING, api_open=False)
     return page

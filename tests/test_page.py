@@ -1,24 +1,101 @@
-"""The page as its users meet it: the real app in a process, a real Chromium, the embedded model, the seed article."""
+"""The page as its users meet it: the real app in a process, a real Chromium, the seed article.
+
+One question is answered by the embedded model; where a test must know what the model says, a
+scripted endpoint on loopback writes it. Every visit ends with the check that nothing went wrong in
+the page and that nothing was asked of another host.
+"""
 
 import importlib.resources
+import json
+import os
 import re
+import shutil
 
 import pytest
 
+from app.evaluate import read_questions
 from ingest.store import Store
 from tests.browser import Visit, launched, serving
+from tests.servers.scripted import HELD, NOT_HELD, ScriptedServer
 
-QUESTION = "How many special economic zones is North Korea developing?"
-SENTENCE = (
+ZONES = "How many special economic zones is North Korea developing?"
+ZONES_SENTENCE = (
     "Furthermore, North Korea is developing 13 special economic zones, and the purpose of these zones is to "
     "increase international exchanges and cooperation."
 )
+REPLIES = {  # the first part that is found in the question counts
+    "slowly": "North Korea's total food production is now approximately 5.03 million tons <<5.03 million>>. "
+    "North Korea is also\f developing 13 special economic zones <<13 special economic>>.",
+    "special economic zones": "North Korea is developing 13 special economic zones <<13 special economic>>.",
+    "food production": "North Korea's total food production is now approximately 5.03 million tons <<5.03 million>>. "
+    "North Korea is developing 13 special economic zones <<13 special economic>>. "
+    "The country also sold 40 submarines to Brazil in 1987 <<5.03 million>>.",
+    "熊猫": "熊猫每天吃三十公斤竹子 <<三十公斤>>。",
+    "harbour": "The harbour of Quillmere was opened by Ada Finch in 1911 <<opened by Ada Finch>>.",
+}
+ARTICLE = """# The harbour of Quillmere
+
+The harbour of Quillmere was opened by Ada Finch in 1911. It is building four new quays.
+
+Ada Finch, an engineer from the north, said that the harbour was her best work.
+"""
+
+
+@pytest.fixture(scope="module")
+def script():
+    with ScriptedServer() as running:
+        running.replies = REPLIES
+        yield running
+
+
+@pytest.fixture(scope="module")
+def folders(seed_settings, tmp_path_factory):
+    """A corpus and an index of the seed article that these tests may change."""
+    place = tmp_path_factory.mktemp("page")
+    shutil.copytree(seed_settings.corpus_dir, place / "corpus")
+    shutil.copytree(seed_settings.index_dir, place / "index")
+    return {"CORPUS_DIR": place / "corpus", "INDEX_DIR": place / "index"}
+
+
+@pytest.fixture(scope="module")
+def site(folders, script):
+    models = {"CHAT_MODEL": "scripted", "CHAT_MODELS": "scripted,second", "CHAT_PRICE": "1,2"}
+    with serving(OPENAI_BASE_URL=script.url, **models, **folders) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser(chromium):
     with launched(chromium) as running:
         yield running
+
+
+@pytest.fixture
+def visit(browser, script):
+    """`visit(address, **options)`: the page in a fresh profile, checked at the end of the test."""
+    visits = []
+
+    def start(address, **options):
+        visits.append(Visit(browser, address, **options))
+        return visits[-1].open()
+
+    script.belief = HELD
+    start.visits = visits
+    yield start
+    for one in visits:
+        one.check()
+        one.context.close()
+
+
+def ask(page, question):
+    page.fill("#question", question)
+    page.press("#question", "Enter")
+
+
+def answered(page, turn=1):
+    """The element of a turn, when it has ended."""
+    page.wait_for_selector(f".turn:nth-of-type({turn}) footer:not([hidden])")
+    return page.locator(f".turn:nth-of-type({turn})")
 
 
 def marked(page):
@@ -53,9 +130,9 @@ def test_the_embedded_model_answers_and_its_sentence_leads_to_the_exact_words(se
         visit = Visit(browser, address)
         visit.page.add_init_script(ORDER)
         page = visit.open()
-        page.fill("#question", QUESTION)
-        page.press("#question", "Enter")  # asked before the model has loaded
-        page.wait_for_selector(".turn footer:not([hidden])", timeout=200_000)
+        page.wait_for_selector(".suggestions button")
+        page.click(f".empty .suggestions button:text-is('{ZONES}')")  # asked before the model has loaded
+        page.wait_for_selector(".turn footer:not([hidden])", timeout=180_000)
         assert page.evaluate("window.seen") == ["evidence", "words", "sentence"]
         claim = page.locator(".claim").first
         assert re.search(r"\b(13|thirteen)\b", claim.inner_text())
@@ -66,7 +143,7 @@ def test_the_embedded_model_answers_and_its_sentence_leads_to_the_exact_words(se
         assert marked(page) == chip.get_attribute("data-quote")
         document = Store.open(seed_settings).catalog.document(chip.get_attribute("data-document"))
         start, end = (int(chip.get_attribute(f"data-{name}")) for name in ("start", "end"))
-        assert marked(page) == document.text[start:end] == SENTENCE
+        assert marked(page) == document.text[start:end] == ZONES_SENTENCE
         page.wait_for_function(
             "(() => { const mark = document.querySelector('mark.active').getBoundingClientRect(),"
             " box = document.querySelector('.reader .page').getBoundingClientRect();"
@@ -74,3 +151,380 @@ def test_the_embedded_model_answers_and_its_sentence_leads_to_the_exact_words(se
         )
         assert axe(page) == []
         visit.check()
+
+
+def test_each_sentence_has_its_citation_and_the_unsupported_one_a_word_on_why(visit, site):
+    page = visit(site)
+    ask(page, "What is North Korea's food production?")
+    turn = answered(page)
+    claims = turn.locator(".claim")
+    assert claims.count() == 3
+    assert claims.nth(0).locator(".chip").count() == 1
+    assert claims.nth(2).get_attribute("class") == "claim unsupported"
+    assert claims.nth(2).locator(".flag").inner_text().startswith("not supported: ")
+    foot = turn.locator(".foot").inner_text()
+    told = r"2 of 3 sentences supported · scripted · [\d,]+ tokens read, \d+ written · price 0\.00\d+ · [\d.]+ s"
+    assert re.fullmatch(told, foot), foot
+    claims.nth(0).locator(".chip").hover()
+    card = page.locator("#card")
+    assert card.is_visible()
+    assert "5.03 million tons" in card.inner_text()
+    assert "North Korea’s Own Pivot to ASEAN" in card.inner_text()
+    assert page.locator("mark[data-number]").count() == 2  # every citation of the answer stands in the margin
+    assert axe(page) == []
+
+
+def test_stop_keeps_what_stands_and_retry_and_edit_replace_it(visit, site, script):
+    page = visit(site)
+    script.hung_up.clear()
+    ask(page, "Say slowly how large total food production in North Korea is now")
+    page.wait_for_selector(".claim")
+    page.click("#send")
+    turn = answered(page)
+    assert turn.locator(".claim").count() >= 1
+    assert "Stopped: the answer is not complete." in turn.locator(".notice").inner_text()
+    script.go()
+    assert script.hung_up.wait(20)
+
+    script.go()
+    turn.locator("button:text-is('Retry')").click()
+    page.wait_for_function("document.querySelectorAll('.claim').length === 2 && !document.querySelector('.busy')")
+    assert page.locator(".turn").count() == 1
+
+    ask(page, ZONES)
+    answered(page, 2)
+    page.locator(".turn").first.locator("button:text-is('Edit')").click()
+    assert page.input_value("#question") == "Say slowly how large total food production in North Korea is now"
+    page.press("#question", "Escape")
+    assert page.input_value("#question") == ""
+    page.locator(".turn").first.locator("button:text-is('Edit')").click()
+    ask(page, "How large is total food production in North Korea now?")
+    answered(page)
+    assert page.locator(".question").all_inner_texts() == ["How large is total food production in North Korea now?"]
+
+
+def test_a_question_that_the_sources_do_not_answer_shows_the_nearest_passages(visit, site, script):
+    page = visit(site)
+    script.belief = NOT_HELD
+    ask(page, "Who won the football world cup?")
+    turn = answered(page)
+    assert "The sources do not answer this." in turn.locator(".abstained").inner_text()
+    assert turn.locator(".claim").count() == 0
+    nearest = turn.locator(".nearest li")
+    assert nearest.count() == 3
+    nearest.first.locator("button").click()
+    assert nearest.first.locator("p").inner_text().rstrip("…") in " ".join(marked(page).split())
+    assert axe(page) == []
+
+
+def test_conversations_stay_in_the_browser(visit, site, folders):
+    page = visit(site)
+    ask(page, ZONES)
+    answered(page)
+    page.click("#new-chat")
+    ask(page, "How large is total food production in North Korea now?")
+    answered(page)
+    assert page.locator(".chats .name").all_inner_texts() == [
+        "How large is total food production in North Korea now?",
+        ZONES,
+    ]
+
+    page.reload()
+    page.wait_for_selector(".turn")
+    assert page.locator(".question").all_inner_texts() == ["How large is total food production in North Korea now?"]
+    page.locator(".chats li").nth(1).hover()
+    page.click(f"button[aria-label='Rename {ZONES}']")
+    page.keyboard.type("Zones")
+    page.keyboard.press("Enter")
+    page.click(".chats .name:text-is('Zones')")
+    assert page.locator(".question").all_inner_texts() == [ZONES]
+    page.locator(".answer .chip").click()
+    assert marked(page) == ZONES_SENTENCE
+
+    page.locator(".chats li").nth(0).hover()
+    remove = page.locator("button[aria-label='Delete How large is total food production in North Korea now?']")
+    remove.click()
+    remove.click()
+    page.wait_for_function("document.querySelectorAll('.chats .name').length === 1")
+    assert page.locator(".chats .name").all_inner_texts() == ["Zones"]
+    kept = [
+        path
+        for path in folders["INDEX_DIR"].rglob("*")
+        if path.is_file() and "special economic zones is" in _text(path)
+    ]
+    assert kept == []  # nothing of it stands on the server
+
+
+def _text(path):
+    return path.read_bytes().decode("utf-8", "ignore")
+
+
+def test_a_page_left_while_a_question_is_answered_keeps_the_question(visit, site, script):
+    page = visit(site)
+    ask(page, "Say slowly how large total food production in North Korea is now")
+    page.wait_for_selector(".claim")
+    page.reload()
+    page.wait_for_selector(".turn")
+    script.go()
+    assert page.locator(".question").inner_text() == "Say slowly how large total food production in North Korea is now"
+    assert "left before" in page.locator(".progress.fault").inner_text()
+
+
+def test_copy_and_export_carry_the_quotes_as_footnotes(visit, site):
+    page = visit(site, permissions=["clipboard-read", "clipboard-write"])
+    ask(page, "How large is total food production in North Korea now?")
+    answered(page)
+    page.click("button:text-is('Copy')")
+    page.wait_for_selector("button:text-is('Copied')")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert "5.03 million tons.[^1]" in copied
+    assert re.search(r"^\[\^1\]: “Agricultural reforms .*North Korea’s Own Pivot to ASEAN", copied, re.MULTILINE)
+
+    ask(page, ZONES)
+    answered(page, 2)
+    with page.expect_download() as download:
+        page.click("#export")
+    text = download.value.path().read_text("utf-8")
+    assert download.value.suggested_filename == "How-large-is-total-food-production-in-North-Korea-now.md"
+    assert text.startswith(
+        "# How large is total food production in North Korea now?\n\n"
+        "## How large is total food production in North Korea now?\n"
+    )
+    assert f"[^2-1]: “{ZONES_SENTENCE}”" in text
+    assert "*(not supported: " in text
+    notes, uses = re.findall(r"^\[\^([\d-]+)\]:", text, re.MULTILINE), re.findall(r"\[\^([\d-]+)\](?!:)", text)
+    assert sorted(notes) == sorted(set(uses)) == ["1-1", "1-2", "2-1"]
+
+
+def test_a_rating_becomes_a_question_of_an_evaluation_file(visit, site, folders):
+    page = visit(site)
+    ask(page, ZONES)
+    turn = answered(page)
+    turn.locator("button[title='Bad answer']").click()
+    page.wait_for_selector("button[title='Bad answer'][aria-pressed=true]")
+    file = folders["INDEX_DIR"] / "feedback.jsonl"
+    assert read_questions(file) == []  # nobody has said yet what is right
+    turn.locator("button[title='Good answer']").click()
+    page.wait_for_selector("button[title='Good answer'][aria-pressed=true]")
+    (question,) = read_questions(file)
+    assert (question.question, question.answer, question.evidence) == (ZONES, (("13",),), (ZONES_SENTENCE,))
+    assert json.loads(file.read_text("utf-8"))["given"]["model"] == "scripted"
+
+
+def test_by_keyboard_alone(visit, site):
+    page = visit(site)
+    page.keyboard.type(
+        "How large is total food production in North Korea now?"
+    )  # the field has the focus from the start
+    page.keyboard.press("Enter")
+    answered(page)
+    for _ in range(40):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.matches('.answer .chip')"):
+            break
+    focused = page.evaluate("document.activeElement.dataset.quote")
+    assert page.locator("#card").is_visible()
+    page.keyboard.press("Enter")
+    assert marked(page) == focused
+    assert page.evaluate("document.activeElement.matches('mark.active')")
+    texts = [focused]
+    for key in ("Alt+ArrowDown", "n", "p"):
+        page.keyboard.press(key)
+        page.wait_for_function("(last) => document.querySelector('mark.active')?.textContent !== last", arg=texts[-1])
+        texts.append(marked(page))
+    assert texts[0] == texts[2]
+    assert texts[1] == texts[3] != texts[0]
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.quote") == focused
+
+
+def test_the_model_is_chosen_in_the_page(visit, site, script):
+    page = visit(site)
+    page.wait_for_selector("#model option:nth-of-type(2)", state="attached")
+    page.select_option("#model", "second")
+    page.wait_for_selector(".model:has-text('second')")
+    ask(page, ZONES)
+    assert " · second · " in answered(page).locator(".foot").inner_text()
+    assert script.asked[-1] == ("second", ZONES)
+
+
+def test_text_selected_in_the_article_can_be_asked_about(visit, site):
+    page = visit(site)
+    page.wait_for_selector(".reader .sentence")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.reader .sentence'))")
+    page.click("#about-this")
+    assert page.input_value("#question") == (
+        "“Like China, Japan, and the US, North Korea is looking toward Southeast Asia — but with a different goal in "
+        "mind.” – "
+    )
+    assert page.evaluate("document.activeElement.id") == "question"
+
+
+def drop(page, name, content, kind="text/plain"):
+    """Drop a file on the library, as the browser's own events."""
+    page.evaluate(
+        """([name, content, kind]) => {
+          const data = new DataTransfer();
+          data.items.add(new File([Uint8Array.from(content)], name, {type: kind}));
+          document.querySelector('.library').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true}));
+        }""",
+        [name, list(content), kind],
+    )
+
+
+WATCH_CHANGES = """() => {
+  const place = document.querySelector('.changes');
+  window.lines = [];
+  const note = () => lines.push(place.textContent);
+  new MutationObserver(note).observe(place, {childList: true, subtree: true, characterData: true});
+}"""
+
+
+def test_a_dropped_file_opens_answers_and_goes_again(visit, site):
+    page = visit(site)
+    page.evaluate(WATCH_CHANGES)
+    drop(page, "harbour.md", ARTICLE.encode())
+    page.wait_for_selector(".changes .good")
+    assert page.locator(".changes .good").inner_text() == "Added “The harbour of Quillmere”."
+    lines = page.evaluate("window.lines")
+    assert any(line.startswith("Uploading harbour.md") for line in lines)
+    assert any("…" in line and not line.startswith(("Uploading", "Starting")) for line in lines), lines
+    page.wait_for_selector(".reader h2:text-is('The harbour of Quillmere')")
+    page.wait_for_selector(".ask-it .suggestions button:text-is('Who is Ada Finch?')")
+    assert page.locator(".source").count() == 2
+
+    page.locator(".source", has_text="North Korea").locator("input").uncheck()
+    assert page.locator(".scope").inner_text() == "Asking 1 of 2 sources"
+    ask(page, "Who opened the harbour of Quillmere in 1911?")
+    chip = answered(page).locator(".answer .chip")
+    chip.click()
+    assert marked(page) == "The harbour of Quillmere was opened by Ada Finch in 1911."
+    assert page.locator(".hits > li").count() == 1  # only the chosen source was asked
+
+    remove = page.locator("button[aria-label='Remove The harbour of Quillmere']")
+    page.locator(".source", has_text="Quillmere").hover()
+    remove.click()
+    remove.click()
+    page.wait_for_selector(".changes .good:has-text('Removed')")
+    page.wait_for_function("document.querySelectorAll('.source').length === 1")
+    page.wait_for_selector(".reader h2:has-text('Pivot to ASEAN')")
+    chip.click()  # the citation of a source that is gone still says what it was
+    page.wait_for_selector(".reader article .fault")
+    assert "opened by Ada Finch in 1911" in page.locator(".reader blockquote").inner_text()
+
+
+def test_what_cannot_be_added_or_fetched_again_is_named_with_the_reason(visit, site, folders):
+    page = visit(site)
+    old = "---\ntitle: Old page\norigin: http://127.0.0.1:9/old\n---\n\nThe old page says little.\n"
+    (folders["CORPUS_DIR"] / "old.md").write_text(old, encoding="utf-8")  # the next change takes it in
+    page.set_input_files("#files", {"name": "broken.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 no"})
+    page.wait_for_selector(".changes .fault")
+    fault = page.locator(".changes .fault").inner_text()
+    assert fault.startswith("broken.pdf: ") and len(fault) > len("broken.pdf: ") + 10
+    page.fill("#addresses", "/etc/passwd")
+    page.click("#add button[type=submit]")
+    page.wait_for_selector(".changes .fault:has-text('/etc/passwd is no web address')")
+    page.fill("#addresses", "http://127.0.0.1:9/article")
+    page.click("#add button[type=submit]")
+    page.wait_for_selector(".changes .fault:has-text('http://127.0.0.1:9/article: ')")
+    page.wait_for_selector(".source:has-text('Old page')")
+    assert page.locator(".source").count() == 2
+    page.locator(".source", has_text="Old page").hover()
+    page.click("button[aria-label='Fetch Old page again']")
+    page.wait_for_selector(".changes .fault:has-text('http://127.0.0.1:9/old: ')")
+    remove = page.locator("button[aria-label='Remove Old page']")
+    remove.click()
+    remove.click()
+    page.wait_for_function("document.querySelectorAll('.source').length === 1")
+
+
+def test_right_to_left_and_chinese_articles(visit, site):
+    page = visit(site)
+    arabic = "هذا مقال قصير عن البحر. السفن تصل في الصباح."
+    drop(page, "sea.txt", arabic.encode())
+    page.wait_for_selector(".changes .good")
+    page.wait_for_selector(".reader .text p:has-text('السفن')")
+    assert page.evaluate("getComputedStyle(document.querySelector('.reader .text p')).direction") == "rtl"
+    drop(page, "panda.txt", "大熊猫住在山里。熊猫每天吃三十公斤竹子。它们冬天不睡觉。".encode())
+    page.wait_for_selector(".reader .text p:has-text('竹子')")
+    ask(page, "熊猫每天吃多少竹子？")
+    answered(page).locator(".answer .chip").click()
+    assert marked(page) == "熊猫每天吃三十公斤竹子。"
+    for source in ("sea", "panda"):
+        item = page.locator(f".source[data-find='{source}']")
+        item.hover()
+        item.locator(".remove").click()
+        item.locator(".remove").click()
+        item.wait_for(state="detached")
+
+
+def test_an_empty_library_and_no_model(visit, run, tmp_path):
+    """Without a source the page says what to do; without a model the answer is quotes, and says so."""
+    places = {"CORPUS_DIR": tmp_path / "corpus", "INDEX_DIR": tmp_path / "index"}
+    places["CORPUS_DIR"].mkdir()
+    assert run("ingest", "sync", **places).returncode == 0
+    with serving(OPENAI_BASE_URL="http://127.0.0.1:9/v1", CHAT_MODEL="gone", **places) as address:
+        page = visit(address)
+        page.wait_for_selector(".empty .lead:text-is('The library is empty.')")
+        assert axe(page) == []
+        ask(page, "Is anything there?")
+        assert "There is nothing to answer from." in answered(page).locator(".abstained").inner_text()
+        page.set_input_files("#files", {"name": "harbour.md", "mimeType": "text/markdown", "buffer": ARTICLE.encode()})
+        page.wait_for_selector(".changes .good")
+        ask(page, "Who opened the harbour of Quillmere in 1911?")
+        turn = answered(page, 2)
+        assert "No model wrote this" in turn.locator(".told").inner_text()
+        quote = turn.locator(".claim q").first
+        assert quote.inner_text().strip("“”") in " ".join(ARTICLE.split())
+
+
+def test_a_lost_connection_costs_neither_the_question_nor_the_page(visit, site, script):
+    page = visit(site)
+    ask(page, "Say slowly how large total food production in North Korea is now")
+    page.wait_for_selector(".claim")
+    page.route("**/gradio_api/**", lambda route: route.abort())
+    page.evaluate("window.room.answered = () => {}")
+    page.wait_for_selector(".model:text-is('The server does not answer.')")
+    page.wait_for_selector(".progress.fault:has-text('connection to the server was lost')")
+    page.unroute("**/gradio_api/**")
+    script.go()
+    page.reload()
+    page.wait_for_selector(".turn")
+    script.go()
+    page.click("button:text-is('Retry')")
+    page.wait_for_function("document.querySelectorAll('.claim').length === 2")
+    faults = visit.visits[0].faults
+    faults[:] = [one for one in faults if "ERR_FAILED" not in one]  # the requests that were cut off here
+
+
+def test_on_a_phone(visit, site):
+    page = visit(site, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme="dark")
+    ask(page, "How large is total food production in North Korea now?")
+    answered(page)
+    assert axe(page) == []
+    page.locator(".answer .chip").first.tap()
+    assert "5.03 million tons" in marked(page)
+    assert page.locator(".reader").is_visible() and not page.locator(".desk").is_visible()
+    assert axe(page) == []
+    page.click("#back")
+    assert page.locator(".desk").is_visible()
+    page.click(".views button[data-view=library]")
+    page.wait_for_selector(".source")
+    assert axe(page) == []
+    for view in ("library", "chat", "reader"):
+        page.click(f".views button[data-view={view}]")
+        assert page.evaluate("document.querySelector('.room').scrollWidth <= innerWidth")
+
+
+def test_the_weights_of_the_embedded_model_are_not_needed_to_open_the_page(visit, seed_settings, tmp_path):
+    """A model that cannot be loaded is told of in one line, and questions are still answered, by quotes."""
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + os.urandom(1000))
+    places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
+    with serving(CHAT_MODEL=broken, **places) as address:
+        page = visit(address)
+        page.wait_for_selector(".model[data-state=failed]:has-text('No model:')")
+        ask(page, ZONES)
+        turn = answered(page)
+        assert "No model wrote this" in turn.locator(".told").inner_text()
+        assert ZONES_SENTENCE in turn.locator(".answer").inner_text()
