@@ -18,7 +18,12 @@ COMMANDS = [line.partition(" #")[0].strip() for line in BASH.splitlines() if lin
 # They block, need a network, or run the tests themselves: that the command is there is checked.
 BLOCKING = {"python -m app", "python -m ingest watch"}
 # They load the model for many questions; tests/test_contract.py and test_evaluate.py run them on few.
-LONG = ("python -m app ask", "python -m app evaluate", "python -m app doctor")
+LONG = (
+    "python -m app ask",
+    "python -m app evaluate",
+    "python -m app doctor",
+    "python -m ingest add https://",  # all that it names is elsewhere; tests/test_add.py reads feeds on loopback
+)
 # What the examples add; the URL is left out, for no test leaves this machine.
 SAMPLES = {"notes.md": "# Notes\n\nBees sleep.\n", "folder/tea.md": "# Tea\n\nTea is a leaf.\n"}
 
