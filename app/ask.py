@@ -89,7 +89,8 @@ class Road:
         or longer than QUESTION_CHARACTERS, and for an unknown model. A model that fails is no error
         here: the answer then says so.
         """
-        draft = Draft(checked_question(question), self.models.metered(model), cancelled or threading.Event())
+        cancelled = cancelled or threading.Event()
+        draft = Draft(checked_question(question), self.models.metered(model, cancelled), cancelled)
         yield from self.retrieve(draft, draft.question, history, document_ids)
         if draft.evidence:
             yield from self._write(draft)
@@ -119,7 +120,7 @@ class Road:
         try:
             if draft.chat.held_to_grammar:
                 found = replace(found, missing=missing(draft.chat, draft.query, draft.evidence))
-                if not (answerable(found) or asks_for_the_whole(draft.query)):
+                if not (answerable(found) or asks_for_the_whole(draft.query) or draft.cancelled.is_set()):
                     draft.model = draft.chat.name
                     return
             yield from self.sentences(draft, session)
@@ -140,7 +141,6 @@ class Road:
             prompt.messages(draft.query, draft.evidence),
             max_tokens=prompt.ANSWER_TOKENS,
             grammar=prompt.grammar(draft.evidence),
-            cancelled=draft.cancelled,
         )
         try:
             for piece in pieces:

@@ -5,22 +5,35 @@ moment, before the headers or while it waits for a token, and be held to limits 
 """
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import openai
 
 from app.embedded import EmbeddedServer
-from app.endpoint import Endpoint, Request, find_capabilities, list_models
+from app.endpoint import (
+    PROBES,
+    Capabilities,
+    Endpoint,
+    Request,
+    context_tokens,
+    judge_probes,
+    list_models,
+    told_capabilities,
+)
 from app.faults import FAULTS, ModelError, explain
 from app.reply import Piece, Reply
+from ingest.address import loopback
+
+# Faults after which the endpoint need not be asked anything else.
+_HOPELESS = (
+    "refused", "dns", "tls", "connect", "timeout", "stall", "unauthorized", "not_found", "rate_limit", "unavailable",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,12 +103,36 @@ class ChatClient:
             late = f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."
             raise ModelError("unavailable", server.reason or late)
 
-    async def learn(self) -> None:
-        """Find out the endpoint's capabilities; raises `ModelError`."""
+    async def learn(self) -> Capabilities:
+        """Find out what the endpoint can do, and remember it when it replied at all. Raises `ModelError`."""
         try:
-            self.endpoint.capabilities = await find_capabilities(await self._connected(), self.endpoint)
+            client = await self._connected()
+            found = await told_capabilities(client, self.endpoint)
+            replied = found is not None
+            if found is None:
+                # Thinking fills a tiny reply, which then shows nothing.
+                replies = [None if self.endpoint.thinks else await self._probe(request) for request in PROBES]
+                found = judge_probes(replies, await context_tokens(client, self.endpoint))
+                replied = self.endpoint.thinks or any(replies)
+            self.endpoint.capabilities = found if replied else None
+            return found
         except FAULTS as error:
             raise explain(error, self.where, self.name, False) from None
+
+    async def _probe(self, request: Request) -> Piece | None:
+        """The whole reply to one of PROBES; None when the endpoint can be asked, but not this."""
+        text = ""
+        logprobs: tuple[tuple[str, float], ...] = ()
+        try:
+            async with aclosing(self._tries(request)) as pieces:
+                async for piece in pieces:
+                    text, logprobs = text + piece.text, logprobs or piece.logprobs
+        except FAULTS as error:
+            fault = explain(error, self.where, self.name, False)
+            if fault.kind in _HOPELESS:
+                raise fault from None
+            return None
+        return Piece(text, logprobs)
 
     async def answer(self, request: Request, put: Callable[[Piece | ModelError | None], None]) -> None:
         """Give `put` the pieces of the answer, then perhaps a `ModelError`, then None."""
@@ -144,12 +181,19 @@ class ChatClient:
                     raise
                 pause = 0.0
             except ModelError as error:
-                if given or error.kind != "thinking" or self.endpoint.thinks:
+                if given or not self._makes_room(error, request):
                     raise
-                self.endpoint.thinks, pause = True, 0.0
+                pause = 0.0
             failures += 1
             patience -= pause or 0
             await asyncio.sleep(pause or 0)
+
+    def _makes_room(self, error: ModelError, request: Request) -> bool:
+        """Was the whole reply thinking, for the first time? The next has room for it, which no probe is worth."""
+        if error.kind != "thinking" or self.endpoint.thinks:
+            return False
+        self.endpoint.thinks = True
+        return request not in PROBES
 
     async def _once(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         reply = Reply(self.where)
@@ -197,12 +241,3 @@ def _pause(error: openai.APIStatusError, failures: int) -> float | None:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
     except (TypeError, ValueError):
         return 2.0**failures
-
-
-def loopback(url: str) -> bool:
-    """Is the host of the URL this machine?"""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

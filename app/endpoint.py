@@ -1,6 +1,7 @@
 """What one chat endpoint can do, found out by asking it, and the requests that fit it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 import openai
 
 from app.faults import overflow
+from app.reply import Piece
 
 # A parameter that an endpoint may not know -> how its error messages name it.
 _OPTIONAL = {
@@ -110,30 +112,37 @@ def json_format(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
-async def find_capabilities(client: openai.AsyncOpenAI, endpoint: Endpoint) -> Capabilities:
-    """Ask the endpoint what it can do: llama.cpp tells; others get two tiny requests, judged by the reply.
+# Tiny requests that show by their reply what an endpoint does with a parameter, also when it ignores it.
+_SCHEMA = {
+    "type": "object",
+    "properties": {"fruit": {"type": "string", "enum": ["kiwi"]}},
+    "required": ["fruit"],
+    "additionalProperties": False,
+}
+_FRUIT = [{"role": "user", "content": 'Name one fruit as JSON: {"fruit": "..."}.'}]
+PROBES = (
+    Request(_FRUIT, 24, json_schema=_SCHEMA),
+    Request(_FRUIT, 24, grammar='root ::= "kiwi"'),
+    Request(_FRUIT, 24, logprobs=2),
+)
 
-    A server that silently ignores a parameter is found out too, as its reply shows it.
-    """
+
+def judge_probes(replies: Sequence[Piece | None], context_tokens: int | None) -> Capabilities:
+    """What the replies to PROBES show, in their order; None where one was refused."""
+    as_json, as_grammar, with_logprobs = replies
+    return Capabilities(
+        grammar=as_grammar is not None and as_grammar.text.strip() == "kiwi",
+        json_schema=as_json is not None and _loads(as_json.text) == {"fruit": "kiwi"},
+        logprobs=with_logprobs is not None and bool(with_logprobs.logprobs),
+        context_tokens=context_tokens,
+    )
+
+
+async def told_capabilities(client: openai.AsyncOpenAI, endpoint: Endpoint) -> Capabilities | None:
+    """What the endpoint tells of itself at /props, as llama.cpp does; None when it does not."""
     props = await _get(client, endpoint.base_url.removesuffix("/v1") + "/props")
     settings = props.get("default_generation_settings")
-    if isinstance(settings, dict):
-        return Capabilities(True, True, True, settings.get("n_ctx"))
-    schema = {
-        "type": "object",
-        "properties": {"fruit": {"type": "string", "enum": ["kiwi"]}},
-        "required": ["fruit"],
-        "additionalProperties": False,
-    }
-    as_json = await _reply(client, endpoint, {"response_format": json_format(schema)})
-    as_grammar = await _reply(client, endpoint, {"extra_body": {"grammar": 'root ::= "kiwi"'}})
-    with_logprobs = await _reply(client, endpoint, {"logprobs": True, "top_logprobs": 2})
-    return Capabilities(
-        grammar=as_grammar[0] == "kiwi",
-        json_schema=_loads(as_json[0]) == {"fruit": "kiwi"},
-        logprobs=with_logprobs[1],
-        context_tokens=await _context(client, endpoint),
-    )
+    return Capabilities(True, True, True, settings.get("n_ctx")) if isinstance(settings, dict) else None
 
 
 async def list_models(client: openai.AsyncOpenAI) -> list[dict[str, Any]]:
@@ -142,7 +151,7 @@ async def list_models(client: openai.AsyncOpenAI) -> list[dict[str, Any]]:
     return [entry for entry in found or [] if isinstance(entry, dict) and entry.get("id")]
 
 
-async def _context(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int | None:
+async def context_tokens(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int | None:
     """Tokens of context by /v1/models, under the names that vLLM, OpenRouter, LM Studio, llama.cpp use."""
     for entry in await list_models(client):
         if entry["id"] == endpoint.model:
@@ -164,19 +173,6 @@ async def _get(client: openai.AsyncOpenAI, url: str) -> dict[str, Any]:
     except (openai.APIError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-async def _reply(client: openai.AsyncOpenAI, endpoint: Endpoint, more: dict[str, Any]) -> tuple[str, bool]:
-    """The text of a tiny request's reply and whether it has logprobs; ("", False) when it is refused."""
-    messages: Any = [{"role": "user", "content": 'Name one fruit as JSON: {"fruit": "..."}.'}]
-    try:
-        done = await client.chat.completions.create(
-            model=endpoint.model or "default", messages=messages, max_tokens=24, timeout=30, **more
-        )
-        choice = done.choices[0]
-        return (choice.message.content or "").strip(), bool(choice.logprobs and choice.logprobs.content)
-    except (openai.APIError, AttributeError, TypeError, IndexError, ValueError):
-        return "", False
 
 
 def _loads(text: str) -> Any:

@@ -1,5 +1,6 @@
 """What one question uses: tokens over all its requests to a model, and their price (CHAT_PRICE)."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -49,10 +50,13 @@ def read_prices(setting: str | None, default: str) -> dict[str, Price]:
 
 
 class Metered:
-    """A chat model as one question uses it; `usage` sums all its requests. For one thread at a time."""
+    """A chat model as one question uses it; `usage` sums all its requests. For one thread at a time.
 
-    def __init__(self, model: ChatModel, price: Price | None) -> None:
-        self._model, self._price = model, price
+    Setting `cancelled`, from any thread, ends whatever request is under way, and all later ones at once.
+    """
+
+    def __init__(self, model: ChatModel, price: Price | None, cancelled: threading.Event | None = None) -> None:
+        self._model, self._price, self._cancelled = model, price, cancelled
         self.usage = Usage()
 
     @property
@@ -68,11 +72,11 @@ class Metered:
     @property
     def held_to_grammar(self) -> bool:
         """Can it only write what a grammar allows, and so not decline by itself? Raises `ModelError`."""
-        return self._model.capabilities().grammar
+        return self._model.capabilities(self._cancelled).grammar
 
     def stream(self, messages: list[dict[str, str]], **options: Any) -> Iterator[Piece]:
         """As `ChatModel.stream`."""
-        pieces: Any = self._model.stream(messages, **options)
+        pieces: Any = self._model.stream(messages, cancelled=self._cancelled, **options)
         with closing(pieces):
             for piece in pieces:
                 self._count(piece.usage)
@@ -80,7 +84,7 @@ class Metered:
 
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
         """As `ChatModel.complete`."""
-        piece = self._model.complete(messages, **options)
+        piece = self._model.complete(messages, cancelled=self._cancelled, **options)
         self._count(piece.usage)
         return piece
 

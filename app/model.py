@@ -12,16 +12,19 @@ import asyncio
 import queue
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from app.client import ChatClient, Limits, loopback
+import openai
+
+from app.client import ChatClient, Limits
 from app.embedded import EmbeddedServer
 from app.endpoint import Capabilities, Endpoint, Request
 from app.faults import ModelError
 from app.reply import Piece
 from app.weights import chosen_model
+from ingest.address import loopback
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -165,12 +168,21 @@ class ChatModel:
         first = next((piece.logprobs for piece in pieces if piece.logprobs), ())
         return Piece("".join(p.text for p in pieces), first, pieces[-1].finish_reason, pieces[-1].usage)
 
-    def capabilities(self) -> Capabilities:
-        """What the endpoint can do; asked of it once, then remembered. Raises `ModelError`."""
-        if self._client.endpoint.capabilities is None:
-            asyncio.run_coroutine_threadsafe(self._client.learn(), self._started_loop()).result()
-        assert self._client.endpoint.capabilities
-        return self._client.endpoint.capabilities
+    def capabilities(self, cancelled: threading.Event | None = None) -> Capabilities:
+        """What the endpoint can do; asked of it once, then remembered. Raises `ModelError`.
+
+        When `cancelled` is set meanwhile, it is taken to know nothing, and that is not remembered.
+        """
+        if known := self._client.endpoint.capabilities:
+            return known
+        ended: queue.SimpleQueue[Future[Capabilities]] = queue.SimpleQueue()
+        task = asyncio.run_coroutine_threadsafe(self._client.learn(), self._started_loop())
+        task.add_done_callback(ended.put)
+        if _next(ended, cancelled) is task:
+            found: Capabilities = task.result()
+            return found
+        task.cancel()
+        return Capabilities(False, False, False, None)
 
     def llm(self) -> "OpenAILike":
         """This endpoint as llama-index's `OpenAILike`, for its query engines, rerankers and agents."""
@@ -180,7 +192,8 @@ class ChatModel:
             raise ModelError("unavailable", self.problem)
         found = self.capabilities()
         base_url, key = self._client.address()
-        return OpenAILike(
+        elsewhere = not loopback(base_url)
+        return OpenAILike(  # type: ignore[call-arg]
             model=self._client.endpoint.model or "default",
             api_base=base_url,
             api_key=key,
@@ -188,6 +201,9 @@ class ChatModel:
             max_retries=1,
             context_window=found.context_tokens or 4096,
             timeout=self._client.limits.first_token,
+            # A proxy of the environment is for what is elsewhere.
+            http_client=openai.DefaultHttpxClient(trust_env=elsewhere),
+            async_http_client=openai.DefaultAsyncHttpxClient(trust_env=elsewhere),
         )
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ is the sum of the files that the settings name, and no answer waits for another 
 back. Nothing is ever chosen but by name: a model that fails is not replaced by another.
 """
 
+import threading
 from collections.abc import Mapping
 
 from app.meter import Metered, Price, read_prices
@@ -34,11 +35,11 @@ class Models:
             raise UserError(f"There is no model {model_id!r} here: choose one of {choices} (CHAT_MODEL, CHAT_MODELS).")
         return self._models[model_id]
 
-    def metered(self, model_id: str | None = None) -> Metered:
-        """The same, counting the tokens of one question."""
+    def metered(self, model_id: str | None = None, cancelled: threading.Event | None = None) -> Metered:
+        """The same for one question: its tokens are counted, and `cancelled` ends its requests."""
         model = self.get(model_id)
         chosen = next(name for name, known in self._models.items() if known is model)
-        return Metered(model, self._prices.get(chosen))
+        return Metered(model, self._prices.get(chosen), cancelled)
 
     def listed(self) -> list[dict[str, str]]:
         """What a user may choose from, the default first: `id`, `name`, `where`, and `state`.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ingest import UserError
+from ingest.address import loopback
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class EndpointEmbedder:
         return _unit(got)
 
     def _open(self) -> "OpenAI":
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
         with self._lock:
             if self._client is None:
@@ -259,6 +260,8 @@ class EndpointEmbedder:
                     api_key=self._key,
                     timeout=ENDPOINT_TIMEOUT,
                     max_retries=ENDPOINT_RETRIES,
+                    # A proxy of the environment is for what is elsewhere.
+                    http_client=DefaultHttpxClient(timeout=ENDPOINT_TIMEOUT, trust_env=not loopback(self._base_url)),
                 )
             return self._client
 

@@ -23,9 +23,6 @@ QUESTION = "How many special economic zones is North Korea developing?"
 TALK = (Turn("What is North Korea's total food production?", "About 5.03 million tons."),)
 WRITTEN = {name for name, (_, text, _) in FAULTS.items() if text}
 
-# Each case goes the whole road: together they are too slow for every run.
-pytestmark = pytest.mark.nightly
-
 
 @pytest.fixture(scope="module")
 def server():

@@ -70,6 +70,14 @@ def test_an_endpoint_is_asked_in_batches_and_its_vectors_keep_their_order(server
     assert set(server.keys) == {f"Bearer {KEY}"}
 
 
+def test_an_endpoint_of_this_machine_is_never_asked_through_a_proxy(server, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    assert EndpointEmbedder(server.url, "other", KEY).embed(["a"]).shape == (1, 384)
+
+
 def test_a_busy_endpoint_is_asked_again(server):
     server.faults = [503, 429, 500]
     assert EndpointEmbedder(server.url, "other", KEY).embed(["a"]).shape == (1, 384)

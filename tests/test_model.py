@@ -11,6 +11,7 @@ from app.client import Limits
 from app.endpoint import Endpoint
 from app.faults import clip
 from app.markup import ThinkingFilter, neutralise
+from app.meter import Metered
 from app.model import ChatModel, ModelError, open_model
 from ingest import UserError
 from ingest.settings import load_settings
@@ -51,6 +52,17 @@ def ask(model, **options):
     except ModelError as error:
         return text, error
     return text, None
+
+
+def once_asked(server, times, then):
+    """Do `then` as soon as the server has been asked so often."""
+
+    def wait():
+        while len(server.requests) < times:
+            time.sleep(0.01)
+        then()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def settings(tmp_path, **variables):
@@ -155,6 +167,52 @@ def test_capabilities_are_not_believed_of_a_server_that_ignores_parameters(serve
     assert found.context_tokens == 4096
 
 
+def test_capabilities_are_learnt_past_refused_parameters(server, opened):
+    able, picky = opened(server.url, "able"), opened(server.url, "picky")
+    found = able.capabilities()
+    assert found.grammar and found.json_schema and found.logprobs
+    assert not picky.capabilities().grammar
+    asked = server.times("picky")
+    assert picky.capabilities() and ask(picky) == ("Hello there.", None)
+    assert server.times("picky") == asked + 1
+
+
+def test_what_a_failing_server_cannot_do_is_not_remembered(server, opened):
+    model = opened(server.url, "able_later")
+    assert not model.capabilities().grammar
+    assert model.capabilities().grammar
+
+
+def test_a_silent_server_is_given_up_once(server, opened):
+    with pytest.raises(ModelError) as caught:
+        opened(server.url, "silent").capabilities()
+    assert caught.value.kind == "timeout" and len(server.requests) == 1
+
+
+def test_cancel_ends_whatever_a_question_asks(server, opened):
+    """Also before the answer itself: while it finds out what the endpoint can do, and while the gate is asked."""
+    cancelled = threading.Event()
+    chat = Metered(opened(server.url, "silent", Limits(first_token=200, stall=200)), None, cancelled)
+    for wait in (lambda: chat.held_to_grammar, lambda: chat.complete(ASK, max_tokens=1).text):
+        cancelled.clear()
+        server.hung_up.clear()
+        once_asked(server, len(server.requests) + 1, cancelled.set)
+        assert not wait()
+        assert server.hung_up.wait(10)
+
+
+def test_an_endpoint_of_this_machine_is_never_asked_through_a_proxy(server, opened, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    model = opened(server.url, "good")
+    assert ask(model) == ("Hello there.", None)
+    assert "".join(r.delta or "" for r in model.llm().stream_complete("Hi")) == "Hello there."
+    assert ask(opened(server.url.replace("127.0.0.1", "localhost"), "good")) == ("Hello there.", None)
+    assert ask(opened("http://no-such-host.invalid/v1", "good"))[1].kind == "refused"  # the proxy was asked
+
+
 def test_first_model_of_the_list_when_none_is_named(server, opened):
     model = opened(server.url, None)
     assert ask(model) == ("Hello there.", None)
@@ -172,8 +230,8 @@ def test_a_model_that_thinks_gets_room_for_it(server, opened):
 @pytest.mark.parametrize("name", ["slow", "silent"])
 def test_cancel_hangs_up_also_before_the_first_token(server, opened, name):
     cancelled = threading.Event()
-    model = opened(server.url, name, Limits(first_token=15, stall=15))
-    threading.Timer(0.3, cancelled.set).start()
+    model = opened(server.url, name, Limits(first_token=60, stall=60))
+    once_asked(server, 1, cancelled.set)
     last = list(model.stream(ASK, max_tokens=50, cancelled=cancelled))[-1]
     assert last.finish_reason == "cancelled"
     assert server.hung_up.wait(5)

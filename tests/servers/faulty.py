@@ -1,8 +1,9 @@
 """A scripted OpenAI-shaped chat server on loopback that goes wrong on request.
 
 The model's name in a request picks the behaviour, one method of `_Handler` each; `requests`
-keeps every body received, `hung_up` is set when a client closes a stream before its end. With
-`says_yes`, a request for logprobs (does the evidence hold the answer?) is answered well.
+keeps every body it is used on, `hung_up` is set when a client closes a stream before its end. With
+`says_yes`, all that is asked before the answer itself is answered well: what it can do (everything),
+and which sentence holds the answer (the first).
 """
 
 import json
@@ -62,9 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.body = body
+        if self.owner.says_yes and body["max_tokens"] < 50:
+            before = '{"fruit": "kiwi"}' if "response_format" in body else "kiwi" if body["max_tokens"] > 1 else "1"
+            return self.say(delta(before), delta(finish="stop"))
         self.owner.requests.append(body)
-        if self.owner.says_yes and body.get("logprobs"):
-            return self.say(delta("yes"), delta(finish="stop"))
         return getattr(self, body["model"])()
 
     # Tools of the behaviours.
@@ -221,6 +223,19 @@ class _Handler(BaseHTTPRequestHandler):
         if self.body["max_tokens"] < 1000:
             return self.say(delta(reasoning_content="Hm, "), delta(finish="length"))
         return self.good()
+
+    def able(self):
+        """Does what it is asked for: a grammar, a schema, log-probabilities."""
+        if "response_format" in self.body:
+            return self.say(delta('{"fruit": "kiwi"}'), delta(finish="stop"))
+        chunk = delta("kiwi")
+        chunk["choices"][0]["logprobs"] = {"content": [{"token": "ki", "logprob": -1, "top_logprobs": []}]}
+        chunk["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = [{"token": "ki", "logprob": -1}]
+        return self.say(chunk, delta(finish="stop"))
+
+    def able_later(self):
+        """Fails for a while, as a server does that is still starting."""
+        return self.fail(503, "starting") if self.owner.times("able_later") <= 6 else self.able()
 
     def picky(self):
         """Refuses what the newest hosted models refuse, one parameter at a time."""
