@@ -217,15 +217,29 @@ class ChatClient:
             yield piece
 
     async def _within(self, waiting: Any, limit: float, reply: Reply) -> Any:
+        # Not asyncio.wait_for: before Python 3.12 it loses a cancel that comes together with the result.
+        task = asyncio.ensure_future(waiting)
         try:
-            return await asyncio.wait_for(waiting, max(limit, 0.01))
-        except asyncio.TimeoutError:
-            limits, where = self.limits, self.where
-            if reply.begun:
-                text = f"{where} stopped writing for {limits.stall:.0f} seconds. Ask again."
-                raise ModelError("stall", text) from None
-            text = f"{where} wrote nothing within {limits.first_token:.0f} seconds. Ask again, or choose"
-            raise ModelError("timeout", f"{text} a faster model with CHAT_MODEL.") from None
+            done, _ = await asyncio.wait((task,), timeout=max(limit, 0.01))
+        except asyncio.CancelledError:
+            await _dispose(task)
+            raise
+        if done:
+            return task.result()
+        await _dispose(task)
+        limits, where = self.limits, self.where
+        if reply.begun:
+            raise ModelError("stall", f"{where} stopped writing for {limits.stall:.0f} seconds. Ask again.")
+        text = f"{where} wrote nothing within {limits.first_token:.0f} seconds. Ask again, or choose"
+        raise ModelError("timeout", f"{text} a faster model with CHAT_MODEL.")
+
+
+async def _dispose(task: "asyncio.Future[Any]") -> None:
+    """End a request, also one that has just been answered: the server stops writing when it is hung up."""
+    task.cancel()
+    ended: tuple[Any] = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(ended[0], openai.AsyncStream):
+        await ended[0].close()
 
 
 def _pause(error: openai.APIStatusError, failures: int) -> float | None:
