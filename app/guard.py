@@ -42,7 +42,7 @@ SESSIONS = 1000  # browser sessions of one user whose owner is remembered
 # schemas or run code by name are left out.
 _ROUTES = re.compile(
     r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/login|/(?:room|assets|static|v1)/.+|/mcp/?"
-    r"|/gradio_api/(?:queue/(?:join|data)|upload|component_server|cancel|reset|startup-events|heartbeat/[a-z0-9]{1,40})/?"
+    r"|/gradio_api/(?:queue/(?:join|data)|upload|component_server|cancel|reset|startup-events|info|heartbeat/[a-z0-9-]{1,40})/?"
 )
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
 # Readable without log-in: nothing but the log-in page and its style.
@@ -129,10 +129,10 @@ class Guard:
         """Who asks: "" when no log-in is set up, None when it is and this is nobody we know."""
         if not self._login.users:
             return ""
-        if not _DOORS.match(request.path):
-            return self._login.by_cookie(request.headers.get("cookie", ""))
-        key = request.headers.get("authorization")
-        return await self._tried(request, lambda: self._login.by_key(key)) if key else None
+        key = request.headers.get("authorization", "")
+        if _DOORS.match(request.path) or key.startswith("Bearer "):  # which no browser sends by itself
+            return await self._tried(request, lambda: self._login.by_key(key)) if key else None
+        return self._login.by_cookie(request.headers.get("cookie", ""))
 
     async def _tried(self, request: Request, check: Callable[[], str | None]) -> str | None:
         """What `check` finds, unless this address has failed too often; nothing is awaited between the two."""

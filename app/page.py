@@ -2,16 +2,22 @@
 
 Three gr.HTML: `frame` holds the page's static HTML and calls the server's read-only functions;
 `answers` and `changes` show nothing and carry the streams of the two kinds of long work. The
-script of the page (static/page.js) raises their events and gets their values.
+script of the page (static/page.js) raises their events and gets their values. Beside them stands the
+Gradio API for other programs: /search, /ask and /read; the page's own events are no part of it.
 """
 
 from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio.events import api
+from pydantic import ValidationError, validate_call
 
+from app import doors
 from app.library import Library
 from app.room import Room
 from ingest import UserError
@@ -53,6 +59,7 @@ def build(room: Room, library: Library) -> gr.Blocks:
     """The page over `room` and `library`, not yet served."""
     page: gr.Blocks
     with gr.Blocks(title="Reading room", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT) as page:
+        _api(room)  # first: of two functions of one name, the first has it in the API
         _html("frame", html_template=_shell(), js_on_load=_FRAME, server_functions=_reads(room, library))
         answers = _html("answers", js_on_load=_ANSWERS + _VALUE.format(receive="answered"))
         changes = _html("changes", js_on_load=_CHANGES + _VALUE.format(receive="changed"))
@@ -83,6 +90,42 @@ def build(room: Room, library: Library) -> gr.Blocks:
         page.unload(leave)
     page.queue(max_size=WAITING, api_open=False)
     return page
+
+
+def _api(room: Room) -> None:
+    """The named endpoints of the Gradio API; parameters, defaults and descriptions are those of the functions."""
+
+    def search(query: str, k: int = 8, documents: list[str] | None = None) -> dict[str, Any]:
+        """Passages of the library for a query, best first, at most k (1 to 50), of these document ids only."""
+        return doors.search(room, query, k, documents)
+
+    def ask(question: str, documents: list[str] | None = None) -> dict[str, Any]:
+        """Answer a question from the library, or from these document ids: checked sentences with citations."""
+        return doors.ask(room, question, documents)
+
+    def read(document_id: str = "", start: int = 0, end: int | None = None) -> dict[str, Any]:
+        """An article's text from start to end, at most 20,000 characters; without an id, the list of articles."""
+        return doors.read(room, document_id, start, end)
+
+    for function in (search, ask, read):
+        api(_checked(function), concurrency_limit=ANSWERING)
+
+
+def _checked(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """`function`, its arguments held to their types; a fault that the caller can mend becomes one line for them."""
+    names, typed = list(signature(function).parameters), validate_call(function)
+
+    @wraps(function)
+    def call(*given: Any) -> dict[str, Any]:
+        try:
+            return typed(**dict(zip(names, given, strict=True)))
+        except ValidationError as error:
+            line = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+            raise gr.Error(line, print_exception=False) from error
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return call
 
 
 def _html(name: str, **options: Any) -> gr.HTML:

@@ -758,7 +758,6 @@ def test_nothing_tells_what_there_is_to_call(plain: App) -> None:
         "/docs",
         "/redoc",
         "/gradio_api/openapi.json",
-        "/gradio_api/info",
         "/monitoring",
         "/gradio_api/app_id",
     ):

@@ -76,7 +76,7 @@ function openChat(one) {
   if (running && running.chat === chat) showTurn(running.turn);
   showChats();
   showEmpty();
-  $(".turns").scrollTop = $(".turns").scrollHeight;
+  $(".turns").scrollTop = $(".turn:last-child")?.offsetTop || 0;
 }
 
 function keepChat(one) {
@@ -271,7 +271,7 @@ function submit(question, from = chat.turns.length) {
   busy(true);
   view("chat");
   const list = $(".turns");
-  list.scrollTo({ top: element.offsetTop - 12, behavior: calm() ? "auto" : "smooth" });
+  list.scrollTo({ top: element.offsetTop, behavior: calm() ? "auto" : "smooth" });
 }
 
 function chosenSources() { return left.size ? library.ids.filter((id) => !left.has(id)) : null; }
@@ -468,6 +468,7 @@ function scrollTo(page, mark, tries = 6) {
 function closeDocument() {
   Object.assign(reader, { id: null, runs: [], list: [], at: -1, origin: null });
   $(".reader article").replaceChildren();
+  $(".title", room).textContent = "";
   placeWord();
   if (library.ids.length) showCitation({ quietly: true, document: library.ids[0] });
 }
@@ -482,6 +483,7 @@ async function loadDocument(id) {
   reader.painted.clear();
   if (reply.error) {
     reader.id = null; reader.runs = [];
+    $(".title", room).textContent = "";
     const quote = reader.origin?.dataset.quote;
     article.replaceChildren(make("p", { className: "fault", textContent: reply.error }),
       ...(quote ? [make("blockquote", { textContent: quote, dir: "auto" })] : []));
@@ -497,8 +499,14 @@ async function loadDocument(id) {
     return { element, text, start, end: start + lengthOf(text) };
   });
   article.classList.toggle("long", reader.runs.length > 800);
-  for (const source of $$(".source")) source.classList.toggle("open", source.dataset.document === id);
+  $(".title", room).textContent = reply.title;
+  showOpen();
   return true;
+}
+
+/* Which source of the library is open in the reader. */
+function showOpen() {
+  for (const source of $$(".source")) source.classList.toggle("open", source.dataset.document === reader.id);
 }
 
 /* Offsets count code points, JavaScript's strings count UTF-16 units. */
@@ -603,6 +611,7 @@ async function loadSources() {
   left = new Set([...left].filter((id) => reply.ids.includes(id)));
   for (const source of $$(".source")) $("input", source).checked = !left.has(source.dataset.document);
   filterSources();
+  showOpen();
   showScope();
   showEmpty();
   if (!reader.id && reply.ids.length && matchMedia("(min-width: 1000px)").matches) { reader.list = []; reader.at = -1; showCitation({ quietly: true, document: reply.ids[0] }); }
@@ -614,9 +623,10 @@ function showScope() {
   $("#refresh").hidden = !library.fetched;
   const editing = $("#question").dataset.from !== undefined;
   $(".scope").textContent = editing ? "Editing: later answers are replaced (Esc: don’t)" : !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
-  $(".chosen").textContent = left.size ? `${asked} of ${word} asked` : "";
+  const found = $$(".source:not([hidden])").length;
+  $(".chosen").textContent = [found < all ? `${found} of ${word} found` : "", left.size ? `${asked} of ${word} asked` : ""].filter(Boolean).join(" · ");
   $("#choose-all").setAttribute("aria-pressed", String(!left.size));
-  $("#choose-all").textContent = left.size ? "Ask all" : "All asked";
+  $("#choose-all").textContent = choosesFound() ? "Ask only these" : left.size ? "Ask all" : "All asked";
   $("#choose-all").hidden = all < 2;
   $("#filter").hidden = all < 6;
 }
@@ -626,8 +636,13 @@ function filterSources() {
   for (const source of $$(".source")) source.hidden = !words.every((word) => source.dataset.find.includes(word));
 }
 
+/* Whether a filter is set and others than the sources that it found are asked. */
+const choosesFound = () => $(".source[hidden]") && $(".source:not([hidden])") && $$(".source").some((one) => one.hidden !== left.has(one.dataset.document));
+
 function chooseAll() {
-  if (left.size) left.clear(); else left = new Set(library.ids);
+  if (choosesFound()) left = new Set($$(".source[hidden]").map((one) => one.dataset.document));
+  else if (left.size) left.clear();
+  else left = new Set(library.ids);
   for (const source of $$(".source")) $("input", source).checked = !left.has(source.dataset.document);
   showScope();
 }
@@ -722,11 +737,13 @@ function listen() {
   $("#next").onclick = () => step(1);
   $("#back").onclick = back;
   $("#about-this").onclick = askAboutSelection;
+  const page = $(".reader .page");
+  page.addEventListener("scroll", () => $(".title", room).classList.toggle("seen", page.scrollTop > 110), { passive: true });
   $("#about-this").onmousedown = (event) => event.preventDefault();
   $("#choose-all").onclick = chooseAll;
   $("#model").onchange = chooseModel;
   $("#refresh").onclick = () => startChange({ refresh: true });
-  $("#filter").oninput = filterSources;
+  $("#filter").oninput = () => { filterSources(); showScope(); };
   $(".sources").addEventListener("change", (event) => {
     const id = event.target.closest(".source").dataset.document;
     if (event.target.checked) left.delete(id); else left.add(id);
