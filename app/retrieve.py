@@ -26,8 +26,6 @@ class _Found:
     """A candidate with both exact scores."""
 
     passage_id: str
-    passage: Passage
-    metadata: Metadata
     dense: float
     lexical: float
 
@@ -52,16 +50,21 @@ def retrieve(store: Store, query: str, *, k: int = 8, document_ids: Sequence[str
     lexical = np.asarray([one.lexical for one in found])
     first = FIRST_DENSE * dense + (1 - FIRST_DENSE) * _shares(lexical)
     sentence = UNREAD * dense
-    top = np.argsort(-first, kind="stable")[:READ]
-    candidates = [
-        Candidate(found[row].passage, found[row].metadata, found[row].dense, float(first[row])) for row in top
-    ]
+    top = [int(row) for row in np.argsort(-first, kind="stable")[:READ]]
+    passages = store.catalog.passages([found[row].passage_id for row in top])
+    read = [row for row in top if found[row].passage_id in passages]
+    candidates = [Candidate(*passages[found[row].passage_id], found[row].dense, float(first[row])) for row in read]
     for reading in read_sentences(store, asked, candidates):
-        row = top[reading.passage]
+        row = read[reading.passage]
         sentence[row] = max(sentence[row], reading.similarity)
     scores = fuse(dense, sentence, lexical, asked.greatest_bm25)
     order = sorted(range(len(found)), key=lambda row: (-scores[row], found[row].passage_id))[:k]
-    return [_hit(found[row], scores[row]) for row in order]
+    passages |= store.catalog.passages([found[row].passage_id for row in order if row not in top])
+    return [
+        _hit(found[row], *passages[found[row].passage_id], scores[row])
+        for row in order
+        if found[row].passage_id in passages
+    ]
 
 
 def fuse(dense: np.ndarray, sentence: np.ndarray, lexical: np.ndarray, greatest: float) -> np.ndarray:
@@ -81,19 +84,20 @@ def _shares(lexical: np.ndarray) -> np.ndarray:
     return lexical / best if best > 0 else np.ones_like(lexical)
 
 
-def _hit(found: _Found, score: float) -> Hit:
+def _hit(found: _Found, passage: Passage, metadata: Metadata, score: float) -> Hit:
     clipped = min(1.0, max(0.0, float(score)))
-    return Hit(found.passage, found.metadata, clipped, found.dense, found.lexical)
+    return Hit(passage, metadata, clipped, found.dense, found.lexical)
 
 
 def _candidates(store: Store, query: Query, pool: int, document_ids: Sequence[str] | None) -> list[_Found]:
+    """Ids and scores alone: the text of a passage is read, with its document's, only where it is needed."""
     dense = dict(store.index.search(query.vector, pool, document_ids))
     lexical = dict(store.catalog.lexical(query.text, pool, document_ids))
-    passages = store.catalog.passages(list(dict.fromkeys([*dense, *lexical])))
-    dense |= _similarities(store, query, [one for one in passages if one not in dense])
-    if without := [one for one in passages if one not in lexical]:
+    passage_ids = list(dict.fromkeys([*dense, *lexical]))
+    dense |= _similarities(store, query, [one for one in passage_ids if one not in dense])
+    if without := [one for one in passage_ids if one not in lexical]:
         lexical |= store.catalog.lexical_scores(query.text, without)
-    return [_Found(one, *passages[one], dense[one], lexical.get(one, 0.0)) for one in passages]
+    return [_Found(one, dense[one], lexical.get(one, 0.0)) for one in passage_ids]
 
 
 def _similarities(store: Store, query: Query, passage_ids: Sequence[str]) -> Mapping[str, float]:

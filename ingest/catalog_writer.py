@@ -94,7 +94,6 @@ class CatalogWriter(Catalog):
     def _prepare(self) -> None:
         connection = self._connection()
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")  # a removed document leaves no trace in the file
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
@@ -111,10 +110,15 @@ class CatalogWriter(Catalog):
         super().close()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it, on disk, or nothing."""
+    def write(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or nothing.
+
+        A kill takes back nothing that was committed. A power cut takes back what came after the last
+        `durable` commit, which waits for the disk; what is only prepared need not wait.
+        """
         with faults(self.path):
             connection = self._connection()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -126,7 +130,7 @@ class CatalogWriter(Catalog):
 
     def set_meta(self, facts: Mapping[str, object]) -> None:
         """Store facts of the catalog's own."""
-        with self.write() as connection:
+        with self.write(durable=True) as connection:
             _set_meta(connection, facts)
 
     def files(self) -> dict[str, FileState]:
@@ -316,7 +320,7 @@ class CatalogWriter(Catalog):
 
     def flip(self, facts: Mapping[str, object]) -> None:
         """The commit: what was prepared becomes live, what it replaces is gone, in one transaction."""
-        with self.write() as connection:
+        with self.write(durable=True) as connection:
             connection.execute(
                 "DELETE FROM files WHERE live = 1 AND (path IN (SELECT path FROM temp.removed) "
                 "OR path IN (SELECT path FROM files WHERE live = 0))"

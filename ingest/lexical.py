@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,12 @@ _TOKEN = re.compile(
     rf"(?P<dense>[{_DENSE}]+)"
     r"|(?P<dotted>(?:[^\W\d_]\.){2,})"
     r"|(?P<number>\d+(?:[.,]\d+)+)"
-    rf"|(?P<word>(?:(?![{_DENSE}])[^\W_]|[{_MARKS}])+(?:['’](?:(?![{_DENSE}])[^\W_])+)?)"
+    rf"|(?P<word>(?:[A-Za-z0-9]+|(?![{_DENSE}])[^\W_]|[{_MARKS}])+(?:['’](?:(?![{_DENSE}])[^\W_])+)?)"
 )
 _VOWEL_SIGNS = re.compile("[\u0300-\u036f\u064b-\u065f\u0670]")
 _GUESS_CHARACTERS = 4000
+_CACHED_FORMS = 1 << 16  # words whose tokens are remembered, about 10 MB: most of a text is few words
+_LONG = 40  # characters of a word that is not remembered
 
 _local = threading.local()
 
@@ -50,10 +52,10 @@ def tokens(text: str, language: str) -> list[str]:
 
     `language` is a BCP 47 tag, which chooses the Snowball stemmer (none for others).
     """
-    stem = _stemmer(language)
+    name = _stemmer_name(language)
     found: list[str] = []
     for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
-        found += _forms(match, stem)
+        found += _forms(match, name)
     return found
 
 
@@ -66,9 +68,9 @@ def query_tokens(text: str, languages: Sequence[str]) -> list[str]:
     every: dict[str, None] = {}
     for language in languages or ("en",):
         stop = _stop_words(language)
-        stem = _stemmer(language)
+        name = _stemmer_name(language)
         for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
-            forms = dict.fromkeys(_forms(match, stem))
+            forms = dict.fromkeys(_forms(match, name))
             every |= forms
             if match[0].casefold().replace("’", "'") not in stop or _is_country(match[0]):
                 found |= forms
@@ -77,10 +79,15 @@ def query_tokens(text: str, languages: Sequence[str]) -> list[str]:
 
 def guess_language(text: str) -> str:
     """The language whose stop words are the most of the words of `text`'s start; "en" in doubt."""
-    words = Counter(re.findall(r"[^\W\d_]+", text[:_GUESS_CHARACTERS].casefold()))
+    return _guess(text[:_GUESS_CHARACTERS])
+
+
+@lru_cache(maxsize=256)
+def _guess(start: str) -> str:
+    words = Counter(re.findall(r"[^\W\d_]+", start.casefold()))
     if not words:
         return "en"
-    share = {code: sum(words[word] for word in _stop_words(code)) for code in _LANGUAGES}
+    share = {code: sum(words[word] for word in words.keys() & _stop_words(code)) for code in _LANGUAGES}
     best = max(share, key=lambda code: share[code])
     return best if share[best] > 1.3 * share["en"] and share[best] * 8 > sum(words.values()) else "en"
 
@@ -101,26 +108,35 @@ class Collection:
 
 def bm25(query: Sequence[str], title: Sequence[str], body: Sequence[str], collection: Collection) -> float:
     """The BM25 score (>= 0) of one passage, given as tokens of its title and heading and of its text."""
-    in_title, in_body = Counter(title), Counter(body)
     length = (len(title) + len(body)) / (collection.mean_length or 1.0)
+    present = {*query} & {*title, *body}
     score = 0.0
     for token in query:
-        count = TITLE_WEIGHT * in_title[token] + in_body[token]
-        if count:
+        if token in present:
+            count = TITLE_WEIGHT * title.count(token) + body.count(token)
             score += collection.idf(token) * count * (K1 + 1) / (count + K1 * (1 - B + B * length))
     return score
 
 
-def _forms(match: re.Match[str], stem: Any) -> list[str]:
-    text = match[0]
-    if match["dense"]:
-        return [text[at : at + 2] for at in range(len(text) - 1)] or [text]
-    if match["number"]:
-        return [text.replace(",", "").strip(".")]
-    if match["dotted"] or _is_country(text):
-        return [_acronym(text.replace(".", "").casefold())]
+def _forms(match: re.Match[str], stemmer: str | None) -> tuple[str, ...]:
+    text, kind = match[0], match.lastgroup or ""
+    return (_known_forms if len(text) <= _LONG else _new_forms)(text, kind, stemmer)
+
+
+def _new_forms(text: str, kind: str, stemmer: str | None) -> tuple[str, ...]:
+    """The tokens of one match of `_TOKEN`; `kind` is the group that it matched."""
+    if kind == "dense":
+        return tuple(text[at : at + 2] for at in range(len(text) - 1)) or (text,)
+    if kind == "number":
+        return (text.replace(",", "").strip("."),)
+    if kind == "dotted" or _is_country(text):
+        return (_acronym(text.replace(".", "").casefold()),)
     word = re.sub(r"['’](s$)?", "", text.casefold())
-    return [_VOWEL_SIGNS.sub("", unicodedata.normalize("NFD", stem(word) if stem else word))]
+    stem = _stemmer(stemmer) if stemmer else None
+    return (_VOWEL_SIGNS.sub("", unicodedata.normalize("NFD", stem(word) if stem else word)),)
+
+
+_known_forms = lru_cache(maxsize=_CACHED_FORMS)(_new_forms)
 
 
 def _is_country(text: str) -> bool:
@@ -131,11 +147,12 @@ def _acronym(letters: str) -> str:
     return "u.s" if letters == "us" else letters  # not the pronoun, a stop word
 
 
-def _stemmer(language: str) -> Any:
+def _stemmer_name(language: str) -> str | None:
+    return _LANGUAGES.get(language.split("-")[0].lower())
+
+
+def _stemmer(name: str) -> Any:
     """Stemmer objects are not safe across threads: each thread has its own."""
-    name = _LANGUAGES.get(language.split("-")[0].lower())
-    if name is None:
-        return None
     stemmers = _local.__dict__.setdefault("stemmers", {})
     if name not in stemmers:
         import Stemmer
@@ -147,7 +164,7 @@ def _stemmer(language: str) -> Any:
 @cache
 def _stop_words(language: str) -> frozenset[str]:
     """Those of nltk, which llama-index-core bundles."""
-    name = _LANGUAGES.get(language.split("-")[0].lower())
+    name = _stemmer_name(language)
     if name is None:
         return frozenset()
     spec = importlib.util.find_spec("llama_index.core")
