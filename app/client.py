@@ -96,8 +96,7 @@ class ChatClient:
         return self._client
 
     async def _loaded(self, server: EmbeddedServer) -> None:
-        died = server.state == "failed" and server.base_url
-        if died or (server.state == "stopped" and not self._closed):
+        if not self._closed and (server.state == "stopped" or server.worth_another_try):
             server.start()
         if not await asyncio.to_thread(server.wait, self.limits.first_token):
             late = f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."

@@ -25,6 +25,9 @@ from app.checked import distrust
 
 ROOT = Path(__file__).resolve().parent.parent
 State = Literal["loading", "ready", "failed", "stopped"]
+# Memory of a loaded model: its weights, a little more for what is computed, and its attention cache. Measured:
+# 1.25 GB beside the mapped file of 1.1 GB, which is hardly read once its weights are laid out for the processor.
+WORKING_SHARE, WORKING_BYTES = 1.25, 2**28
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,24 @@ class EmbeddedServer:
         self.reason = self.reason or f"The embedded model's process ended unexpectedly ({_ended(code)})."
         return "failed"
 
+    @property
+    def worth_another_try(self) -> bool:
+        """Did it fail for what may be different now: it died after it was loaded, or memory was short?"""
+        return self.state == "failed" and (bool(self.base_url) or self._process is None)
+
     def start(self) -> None:
-        """Start loading in the background; does nothing while it is loading or ready."""
+        """Start loading in the background; does nothing while it is loading or ready.
+
+        A model for which there is not enough memory now is "failed" at once; nothing is loaded.
+        """
         with self._lock:
             if self.state in ("loading", "ready"):
                 return
             self._end()
-            self.reason, self.base_url, self.api_key = "", "", secrets.token_urlsafe(24)
+            self.reason, self.base_url, self.api_key = _too_big(self.weights), "", secrets.token_urlsafe(24)
+            if self.reason:
+                self._loaded.set()
+                return
             self._loaded = threading.Event()
             self._process = self._spawn()
             atexit.register(self.stop)
@@ -149,6 +163,32 @@ def _collect(stream: "object", errors: "deque[str]") -> None:
     with suppress(OSError, ValueError):
         for line in stream:  # type: ignore[attr-defined]
             errors.append(line.strip())
+
+
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Bytes that a new process can have without taking them from others; None where the system does not tell.
+
+    Files that are mapped, as the weights of a loaded model are, count as taken, though the system
+    could drop them: a model without its weights in memory reads them from the disk for every word.
+    """
+    try:
+        lines = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines())
+        return 1024 * (int(lines["MemAvailable"].split()[0]) - int(lines["Mapped"].split()[0]))
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def _too_big(weights: Path) -> str:
+    """One line when there is not enough memory for a model, "" when there is, or nobody can tell."""
+    free = free_memory()
+    needed = WORKING_BYTES + WORKING_SHARE * weights.stat().st_size if weights.is_file() else 0
+    if free is None or needed <= free:
+        return ""
+    return (
+        f"The model {weights.stem} needs about {needed / 1e9:.1f} GB of memory "
+        f"and {max(free, 0) / 1e9:.1f} GB are free: end other programs, "
+        "or choose a smaller model (CHAT_MODEL)."
+    )
 
 
 def _ended(code: int | None) -> str:

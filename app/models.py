@@ -1,9 +1,9 @@
 """The chat models that a question may choose among: those of the settings, at one endpoint.
 
 At an endpoint a model costs nothing until it is asked. Embedded, each is a server of its own, loaded
-when it is first chosen, the default at once; all that were chosen stay loaded, so the memory needed
-is the sum of the files that the settings name, and no answer waits for another one's model to be put
-back. Nothing is ever chosen but by name: a model that fails is not replaced by another.
+when it is first chosen, the default at once; all that were chosen stay loaded, so that no answer waits
+for another one's model to be put back, and one for which memory is short is refused. Nothing is ever
+chosen but by name: a model that fails is not replaced by another.
 """
 
 import threading

@@ -3,6 +3,7 @@
 import pytest
 
 from app.answer import Usage
+from app.embedded import free_memory
 from app.meter import Price, read_prices
 from app.models import open_models
 from ingest import UserError
@@ -58,6 +59,31 @@ def test_embedded_models_are_loaded_when_first_chosen(opened, tmp_path):
     assert (first["name"], second["name"], second["state"]) == ("a", "b", "unloaded")
     assert first["state"] in ("loading", "failed")
     assert {first["where"], second["where"]} == {"embedded"}
+
+
+def test_a_model_that_memory_does_not_allow_is_refused_in_one_line_until_it_does(opened, tmp_path):
+    huge = tmp_path / "huge.gguf"
+    with huge.open("wb") as file:
+        file.truncate(10**12)  # a hole: it takes no room on the disk
+    models = opened(CHAT_MODEL=str(tmp_path / "a.gguf"), CHAT_MODELS=str(huge))
+    assert models.listed()[1]["state"] == "unloaded"
+    with pytest.raises(
+        UserError, match=r"^The model huge needs about 1250\.3 GB of memory and \d+\.\d GB are free: .*\.$"
+    ):
+        models.get(str(huge)).complete(ASK, max_tokens=1)
+    assert models.listed()[1]["state"] == "failed" and "huge needs about" in models.get(str(huge)).problem
+    huge.write_bytes(b"GGUF" + bytes(4000))
+    with pytest.raises(UserError, match=r"huge\.gguf could not be loaded"):
+        models.get(str(huge)).complete(ASK, max_tokens=1)
+
+
+def test_free_memory_is_unknown_where_the_system_does_not_tell(tmp_path):
+    told = tmp_path / "meminfo"
+    assert free_memory(told) is None
+    told.write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\nMapped:   1000 kB\n")
+    assert free_memory(told) == 4000 * 1024
+    told.write_text("MemTotal: 9000 kB\n")
+    assert free_memory(told) is None
 
 
 def test_every_embedded_name_is_checked_at_the_start(opened):
