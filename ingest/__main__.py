@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ingest import UserError
 from ingest.catalog import Catalog, DocumentRow
+from ingest.clean import visible
 from ingest.progress import TerminalProgress
 from ingest.settings import Settings, load_settings
 
@@ -177,7 +178,7 @@ def _list(settings: Settings, options: argparse.Namespace, stop: threading.Event
             print(json.dumps(_as_json(row), ensure_ascii=False))
         return 0
     for row in rows:
-        told = [row.metadata.author, row.metadata.published, f"{row.passages} passages", *row.paths]
+        told = [row.metadata.author, row.metadata.published, f"{row.passages} passages", *map(visible, row.paths)]
         print(f"{row.document_id[:12]}  {row.metadata.title}  ({', '.join(part for part in told if part)})")
     if not rows:
         print("No documents yet: `python -m ingest add SOURCE` adds some.")

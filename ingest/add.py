@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
-from ingest.clean import clean_line
+from ingest.clean import clean_line, visible
 from ingest.document import Document
 from ingest.fetch import Fetched, fetch
 from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
@@ -127,7 +127,7 @@ class _Adder:
             return Job("standard input", self._standard_input)
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
             return Job(source, partial(self.page, source))
-        return Job(source, partial(self._path, Path(source).expanduser()))
+        return Job(visible(source), partial(self._path, Path(source).expanduser()))
 
     def _standard_input(self) -> list[Job | Outcome]:
         data = sys.stdin.buffer.read(INPUT_BYTES + 1)
@@ -136,31 +136,43 @@ class _Adder:
     def _path(self, path: Path) -> list[Job | Outcome]:
         path = path.absolute()
         if path.is_dir():
-            files = list(self._files(path))
-            if not files:
+            found = list(self._below(path))
+            if not found:
                 raise UserError("no file in this folder has a format that is read here")
-            return [Job(str(file), partial(self._file, file)) for file in files]
+            return found
         return self._file(path)
 
-    def _files(self, folder: Path) -> Iterator[Path]:
-        """Files of known formats below a folder; hidden ones and our own folders are left out."""
+    def _below(self, folder: Path) -> Iterator[Job | Outcome]:
+        """Jobs for the files of known formats below a folder; hidden ones and our own folders are left out.
+
+        A link is read only where it leads to something in the same folder: who packed the folder must not
+        choose what else of this machine is read.
+        """
         own = {self._settings.corpus_dir, self._settings.index_dir, self._settings.cache_dir}
-        for here, folders, names in os.walk(folder):
+        closed: list[OSError] = []
+        inside = folder.resolve()
+        for here, folders, names in os.walk(folder, onerror=closed.append):
             folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(here, f) not in own)
-            for name in sorted(names):
-                if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                    yield Path(here, name)
+            for file in (Path(here, name) for name in sorted(names) if not name.startswith(".")):
+                if file.suffix.lower() not in SUFFIXES:
+                    continue
+                if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(inside):
+                    yield "failed", Added(visible(str(file)), reason="a link that leads out of the folder")
+                else:
+                    yield Job(visible(str(file)), partial(self._file, file))
+        for error in closed:
+            yield "failed", Added(visible(str(error.filename)), reason=error.strerror or "cannot be read")
 
     def _file(self, path: Path) -> list[Job | Outcome]:
         if not path.exists():
-            raise UserError("no such file or folder")
+            raise UserError("a link that leads nowhere" if path.is_symlink() else "no such file or folder")
         if not path.is_file():
             raise UserError("not a regular file")
         if path.is_relative_to(self._settings.corpus_dir):
             return [("unchanged", Added(str(path), path, "already in the corpus"))]
         if path.stat().st_size > INPUT_BYTES:
             raise UserError(f"larger than {INPUT_BYTES // 1_000_000} MB")
-        return self.content(path.read_bytes(), path.name, str(path))
+        return self.content(path.read_bytes(), path.name, visible(str(path)))
 
     def page(self, url: str, conditional: bool = False) -> list[Job | Outcome]:
         """Fetch a URL and add what it gives; `conditional` asks only for what changed."""

@@ -60,6 +60,13 @@ def _needed(before: str, char: str, after: str) -> bool:
     return "\u180b" <= char <= "\u180f" and bool(_MONGOLIAN.match(before))
 
 
+def visible(name: str) -> str:
+    """A file name as one clean line: what a reader cannot see, or no encoding can hold, as Python's escapes."""
+    if clean_line(name) == name:
+        return name
+    return re.sub("(?<= ) |^ | $", r"\\x20", name.encode("unicode_escape").decode("ascii"))
+
+
 def clean_line(text: str) -> str:
     """One line of metadata: cleaned, white space runs as one space, none at the ends."""
     return " ".join(clean_text(text).split())

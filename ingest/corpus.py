@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from ingest import UserError
-from ingest.clean import clean_line, clean_text
+from ingest.clean import clean_line, clean_text, visible
 from ingest.document import Document, Metadata
 from ingest.page_marks import with_marks, without_marks
 
@@ -40,25 +40,30 @@ def read_document(path: Path) -> Document:
     matter, or has no text.
     """
     try:
-        return parse_document(path.read_bytes(), path)
+        return parse_document(file_bytes(path), path)
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+        raise UserError(f"Cannot read {_named(path)}: {error.strerror}.") from error
+
+
+def file_bytes(path: Path) -> bytes:
+    """The bytes of a corpus file. Raises `OSError`, and `UserError` when there are too many to hold."""
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(f"{_named(path)} has more than {MAX_BYTES // 1_000_000} MB: split it into several files.")
+    return path.read_bytes()
 
 
 def parse_document(data: bytes, path: Path) -> Document:
     """The document of the bytes of the corpus file `path`; see `read_document`."""
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path} has more than {MAX_BYTES // 1_000_000} MB: split it into several files.")
     try:
         raw = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: save it as UTF-8, or remove it.") from error
+        raise UserError(f"{_named(path)} is not UTF-8 text: save it as UTF-8, or remove it.") from error
     if "\x00" in raw:
-        raise UserError(f"{path} is not text (it has zero bytes): remove it, or convert it to text.")
+        raise UserError(f"{_named(path)} is not text (it has zero bytes): remove it, or convert it to text.")
     front, body = _parts(raw.replace("\r\n", "\n").replace("\r", "\n"), path)
     document = tidy(Document(body, _metadata(front, path)))
     if not document.text:
-        raise UserError(f"{path} has no text: write some, or remove it.")
+        raise UserError(f"{_named(path)} has no text: write some, or remove it.")
     if document.metadata.title:
         return document
     return replace(document, metadata=replace(document.metadata, title=_title(document.text, path)))
@@ -100,12 +105,18 @@ def write_document(corpus_dir: Path, document: Document, path: Path | None = Non
         (path.parent if path else corpus_dir).mkdir(parents=True, exist_ok=True)
         return _write(corpus_dir, document, path)
     except OSError as error:
-        raise UserError(f"Cannot write to {path or corpus_dir}: {error.strerror}.") from error
+        raise UserError(f"Cannot write to {_named(path or corpus_dir)}: {error.strerror}.") from error
 
 
 def corpus_files(corpus_dir: Path) -> list[Path]:
-    """The *.md files under `corpus_dir`, sorted; hidden ones and those under originals/ left out."""
-    return sorted(_walk(corpus_dir))
+    """The *.md files under `corpus_dir`, sorted; hidden ones and those under originals/ left out.
+
+    Raises `UserError` when a folder cannot be read: its documents are not gone.
+    """
+    try:
+        return sorted(_walk(corpus_dir))
+    except PermissionError as error:
+        raise UserError(f"Cannot read {visible(str(error.filename))}: {error.strerror}.") from error
 
 
 def sweep(corpus_dir: Path) -> None:
@@ -118,7 +129,7 @@ def sweep(corpus_dir: Path) -> None:
 
 
 def _walk(corpus_dir: Path) -> Iterator[Path]:
-    for folder, subfolders, names in os.walk(corpus_dir):
+    for folder, subfolders, names in os.walk(corpus_dir, onerror=_unless_gone):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         if Path(folder) == corpus_dir and ORIGINALS in subfolders:
             subfolders.remove(ORIGINALS)
@@ -126,6 +137,15 @@ def _walk(corpus_dir: Path) -> Iterator[Path]:
             path = Path(folder, name)
             if path.suffix.lower() == ".md" and not name.startswith(".") and path.is_file():
                 yield path
+
+
+def _named(path: Path) -> str:
+    return visible(str(path))
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 class _Loader(yaml.BaseLoader):
@@ -153,7 +173,9 @@ def _parts(raw: str, path: Path) -> tuple[dict[str, object], str]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 2}" if mark else ""
-        raise UserError(f"{path} has broken front matter{line}: mend the YAML between the --- lines.") from error
+        raise UserError(
+            f"{_named(path)} has broken front matter{line}: mend the YAML between the --- lines."
+        ) from error
     if front in (None, ""):
         return {}, raw[match.end() :]
     return (front, raw[match.end() :]) if isinstance(front, dict) else ({}, raw)
@@ -170,13 +192,13 @@ def _text(value: object, name: str, path: Path) -> str | None:
         return value or None
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
-    raise UserError(f"{path}: {name} in the front matter must be one line of text.")
+    raise UserError(f"{_named(path)}: {name} in the front matter must be one line of text.")
 
 
 def _title(text: str, path: Path) -> str:
     heading = _FIRST_HEADING.search(text)
     title = clean_line(heading[1])[:300].strip() if heading else ""
-    return title or clean_line(path.stem.replace("_", " ").replace("-", " ")) or path.stem
+    return title or clean_line(path.stem.replace("_", " ").replace("-", " ")) or "Untitled"
 
 
 def _yaml(name: str, value: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ingest import UserError
 from ingest.catalog_writer import CatalogWriter, FileState, PassageRow
-from ingest.corpus import parse_document
+from ingest.clean import visible
+from ingest.corpus import file_bytes, parse_document
 from ingest.document import Document
 from ingest.embed import Embedder
 from ingest.lexical import guess_language, tokens
@@ -133,14 +134,15 @@ class Preparer:
     def _read(self, corpus_dir: Path, path: Path, known: dict[str, FileState]) -> tuple[Document, FileState] | None:
         name = relative(corpus_dir, path)
         try:
-            read_ns, facts, data = time.time_ns(), path.stat(), path.read_bytes()
+            _check_place(corpus_dir, path)
+            read_ns, facts, data = time.time_ns(), path.stat(), file_bytes(path)
             digest = hashlib.sha256(data).hexdigest()
             document = parse_document(data, path)
         except UserError as error:
-            self.failed.append(Failed(name, str(error)))
+            self.failed.append(Failed(visible(name), str(error)))
             return None
         except OSError as error:
-            self.failed.append(Failed(name, f"Cannot read {path}: {error.strerror}."))
+            self.failed.append(Failed(visible(name), f"Cannot read {visible(str(path))}: {error.strerror}."))
             return None
         file = FileState(
             name, facts.st_size, facts.st_mtime_ns, read_ns, digest, document.document_id, document.metadata
@@ -184,6 +186,16 @@ class Preparer:
     def _check_stop(self) -> None:
         if self._stop and self._stop():
             raise StoppedError
+
+
+def _check_place(corpus_dir: Path, path: Path) -> None:
+    """Raises `UserError` for a name that cannot be stored and for a link by which a stranger's corpus reads ours."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"{visible(str(path))} has a name that is not UTF-8: rename it.") from error
+    if path.is_symlink() and not path.resolve().is_relative_to(corpus_dir.resolve()):
+        raise UserError(f"{visible(str(path))} is a link that leads out of the corpus folder: copy the file instead.")
 
 
 def relative(corpus_dir: Path, path: Path) -> str:
