@@ -191,6 +191,47 @@ def test_hostile_answers_end_with_a_reason(kind: str) -> None:
         get(server, seconds=2.0)
 
 
+# The cases that are no URL of their own, by the words of the list: the answers that test them.
+ELSEWHERE = {
+    "redirect chain of 6": "test_a_chain_of_six_redirects_and_a_loop_end",
+    "redirect loop": "test_a_chain_of_six_redirects_and_a_loop_end",
+    "https -> http downgrade": "test_https_is_not_left_for_http",
+    "meta refresh to 127.0.0.1 (must not be followed)": "test_neither_meta_refresh_nor_parts_of_a_page_are_fetched",
+    "sub-resources img/iframe/css/svg-use (must not be fetched)": (
+        "test_neither_meta_refresh_nor_parts_of_a_page_are_fetched"
+    ),
+    "Location with CRLF": "test_malformed_redirects_are_refused",
+    "Location with userinfo": "test_malformed_redirects_are_refused",
+    "HTTP_PROXY set in the environment (trust_env must be off)": "test_proxies_of_the_environment_are_not_used",
+    "endless body": "endless body",
+    "1 byte per second (slowloris)": "one byte after the other",
+    "gzip bomb": "gzip bomb",
+    "deflate bomb with lying Content-Length": "deflate bomb, lying length",
+    "Content-Length 10 GiB": "length 10 GiB",
+    "no Content-Type": "test_no_content_type_is_no_fault",
+    "Content-Type image/png with HTML body": "image",
+    "100 KiB header": "100 KiB header",
+    "204 empty": "204",
+    "connection reset mid-body": "cut off",
+    "TLS certificate invalid": "test_tls_is_checked_against_the_name_not_the_address",
+    "50 MiB of HTML": "50 MiB",
+}
+
+
+def test_no_case_of_the_list_is_left_out() -> None:
+    """143 addresses and redirects, 12 hostile answers."""
+    cases = [case.values[0] for case in ssrf_cases("")]
+    if cases == [{}]:
+        pytest.skip(f"no SSRF list at {CASES}; set BENCH_DATA")
+    answers = [case for case in cases if case["cat"] == "response"]
+    assert (len(cases) - len(answers), len(answers)) == (143, 12)
+    whole = ("loopback-v4", "ipv6", "private/metadata", "parser-confusion", "scheme", "port", "dns")
+    driven = [case for case in cases if case["cat"].startswith(whole) or "->" in case["url"]]
+    rest = [case["note"] for case in cases if case not in driven]
+    assert sorted(rest) == sorted(ELSEWHERE)
+    assert all(place in HOSTILE or callable(globals()[place]) for place in ELSEWHERE.values())
+
+
 def test_no_content_type_is_no_fault() -> None:
     with serving(reply(b"plain words")) as server:
         found = get(server)
