@@ -26,6 +26,12 @@ _TAGS = (
 )
 
 
+_HALVES = re.compile(
+    f"(?:{'|'.join(re.escape(tag[:end]) for tag in _TAGS for end in range(len(tag) - 1, 0, -1))})+\\Z", re.IGNORECASE
+)
+_NESTED = 200  # characters of halves inside halves that are held back at most
+
+
 def neutralise(text: str) -> str:
     """The same text with every control token broken by one space, so that models read it as text.
 
@@ -37,12 +43,14 @@ def neutralise(text: str) -> str:
 class ThinkingFilter:
     """Takes a reply piece by piece, cut at any character, and gives it without its thinking.
 
-    Thinking is what stands between <think> and </think> (or a like pair) anywhere in the reply.
+    Thinking is what stands between <think> and </think> (or a like pair) anywhere in the reply, also where
+    the tag is made only by taking out another one: <thi</think>nk>.
     """
 
     def __init__(self) -> None:
         self.thinking = False
         self._held = ""
+        self._before = ""  # half a tag before the thinking that goes on
 
     def feed(self, piece: str) -> str:
         """The text that is certain to be no thinking so far; a possible half tag is held back."""
@@ -50,11 +58,15 @@ class ThinkingFilter:
         shown = []
         # Outside of thinking a lone closing tag goes too: some templates open it in the prompt.
         while match := (_CLOSE if self.thinking else _BOTH).search(self._held):
+            rest = self._held[match.end() :]
             if not self.thinking:
-                shown.append(self._held[: match.start()])
+                text = self._held[: match.start()]
+                whole = len(text) - _half_tags(text)
+                shown.append(text[:whole])
+                self._before = text[whole:]
             self.thinking = not _CLOSE.fullmatch(match[0])
-            self._held = self._held[match.end() :]
-        keep = _half_tag(self._held)
+            self._held = rest if self.thinking else self._before + rest
+        keep = _half_tags(self._held)
         ready, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         if not self.thinking:
             shown.append(ready)
@@ -62,12 +74,12 @@ class ThinkingFilter:
 
     def close(self) -> str:
         """What was held back when the reply ended: a half tag is text after all."""
-        held, self._held = self._held, ""
-        return "" if self.thinking else held
+        held = self._before if self.thinking else self._held
+        self._held = self._before = ""
+        return held
 
 
-def _half_tag(text: str) -> int:
-    """How many characters at the end may be the beginning of a tag."""
-    tail = text[-12:].lower()
-    starts = (i for i in range(len(tail)) if any(tag.startswith(tail[i:]) for tag in _TAGS))
-    return len(tail) - next(starts, len(tail))
+def _half_tags(text: str) -> int:
+    """How many characters at the end may be the beginning of a tag, or of one that another is put into."""
+    found = _HALVES.search(text, max(0, len(text) - _NESTED))
+    return len(text) - found.start() if found else 0

@@ -106,9 +106,30 @@ def test_thinking_is_not_shown_at_any_cut(tag: str) -> None:
         assert kept.feed(whole[:at]) + kept.feed(whole[at:]) + kept.close() == "Before after."
 
 
+@pytest.mark.parametrize(
+    ("whole", "visible"),
+    [
+        ("a <thi</think>nk>secret</think>b", "a b"),
+        ("a <thi<think>x</think>nk>secret</think>b", "a b"),
+        ("a <t<t</think></think>hink>secret</think>b", "a <tb"),
+        ("a </thi</think>nk>b", "a b"),
+        ("a [TH</think>INK]secret[/THINK]b", "a b"),
+        ("a <thi</think>", "a <thi"),
+        ("a <thi<think>secret", "a <thi"),
+        ("1 <<think>secret</think> 2", "1 < 2"),
+    ],
+)
+def test_a_tag_made_by_taking_out_another_is_a_tag_too(whole: str, visible: str) -> None:
+    for at in range(len(whole) + 1):
+        kept = ThinkingFilter()
+        assert kept.feed(whole[:at]) + kept.feed(whole[at:]) + kept.close() == visible, at
+    kept = ThinkingFilter()
+    assert "".join(map(kept.feed, whole)) + kept.close() == visible
+
+
 THOUGHTS = st.lists(
     st.sampled_from(
-        ["<think>", "</think>", "[THINK]", "[/THINK]", "◁think▷", "◁/think▷", "<thi", "nk>", "<", "a", "b ", "</"]
+        ["<think>", "</think>", "[THINK]", "[/THINK]", "◁think▷", "◁/think▷", "<thi", "nk>", "<", "a", "b ", "</", "◁"]
     ),
     max_size=12,
 ).map("".join)
@@ -121,3 +142,4 @@ def test_the_cuts_of_a_stream_change_nothing(whole: str, cuts: list[int]) -> Non
     edges = [0, *sorted(min(at, len(whole)) for at in cuts), len(whole)]
     parts = [whole[a:b] for a, b in pairwise(edges)]
     assert "".join(map(cut.feed, parts)) + cut.close() == expected
+    assert not re.search(r"</?think>|\[/?THINK\]|◁/?think▷", expected)
