@@ -218,8 +218,10 @@ async def _unknown(request: Request, send: Outlet) -> None:
 
 async def _page(send: Outlet, status: int, fault: str) -> None:
     line = f'<p class="fault" role="alert">{escape(fault)}</p>' if fault else ""
+    # Under the policy of the headers, no-referrer, a browser gives a form's origin as "null", like a stranger's.
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Log in · Reading room</title>'
+        '<meta name="referrer" content="same-origin">'
         '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/room/page.css"></head>'
         f'<body class="login"><main><h1>Reading room</h1>{line}<form method="post" action="/login">'
         '<label>Name <input name="user" autocomplete="username" required autofocus></label>'

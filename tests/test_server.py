@@ -32,6 +32,7 @@ from app.room import Room
 from app.server import create_app, serve
 from ingest import UserError
 from ingest.settings import ROOT, Settings, load_settings
+from tests.browser import Visit, launched
 from tests.servers.obedient import ObedientServer
 
 DATA = Path(os.environ.get("BENCH_DATA") or ROOT.parent / "shared" / "data") / "badinput"
@@ -429,6 +430,22 @@ def test_the_right_password_opens_the_page_and_the_doors(locked: App, alice: htt
         reply = locked.client.get("/v1/models", headers={"authorization": value})
         assert reply.status_code == 200
     assert alice.get("/v1/models").status_code == 401, "a cookie, which any page could make a browser send"
+
+
+def test_a_browser_logs_in(locked: App, chromium: str) -> None:
+    with launched(chromium) as browser:
+        visit = Visit(browser, locked.url)
+        page = visit.page
+        page.goto(visit.url)
+        assert page.url == f"{locked.url}/login"
+        for password, left in (("wrong", True), (PASSWORD, False)):
+            page.fill("[name=user]", "alice")
+            page.fill("[name=password]", password)
+            page.click("button")
+            page.wait_for_function("document.querySelector('.fault, .scope')?.textContent")
+            assert (page.url == f"{locked.url}/login") == left
+        assert page.evaluate("document.cookie") == ""
+        assert visit.faults == ["Failed to load resource: the server responded with a status of 401 (Unauthorized)"]
 
 
 def test_the_cookie_is_closed_to_scripts_and_other_sites(locked: App) -> None:

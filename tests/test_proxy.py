@@ -1,0 +1,184 @@
+"""The recipe of SECURITY.md, to the letter: a real nginx speaks TLS before the app, a real Chromium before nginx."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from app_kit import App, running, seeded
+
+from ingest.settings import ROOT, Settings
+from tests.browser import ARGUMENTS, Visit
+from tests.servers.obedient import ObedientServer
+
+NAME, PASSWORD = "articles.example.org", "a-long-password-of-alice"
+QUESTION = "How many special economic zones is North Korea developing?"
+NGINX = os.environ.get("NGINX") or shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(not NGINX, reason="nginx is not installed, and NGINX does not name one"),
+]
+
+
+class Model:
+    """Says one sentence, waits until it may go on, and says another."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def say(self, question: str, prompt: str) -> Iterator[str]:
+        yield "North Korea is developing 13 special economic zones [1]. "
+        self.go_on.wait(60)
+        yield "It is looking toward Southeast Asia [1]."
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture(scope="module")
+def app(seed_settings: Settings, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("behind")
+    places = seeded(seed_settings, folder)
+    with (
+        ObedientServer(model.say) as server,
+        running(folder, OPENAI_BASE_URL=server.url, APP_AUTH=f"alice:{PASSWORD}", **places) as app,
+    ):
+        yield app
+
+
+def recipe() -> str:
+    """The server block of SECURITY.md."""
+    found = re.search(r"```nginx\n(.*?)```", (ROOT / "SECURITY.md").read_text("utf-8"), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def configuration(folder: Path, app: App, port: int) -> str:
+    """The recipe with this machine's port, certificate and app in place of the reader's; nothing else is changed."""
+    changes = {
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/ssl/articles.pem": f"{folder}/cert.pem",
+        "/etc/ssl/articles.key": f"{folder}/key.pem",
+        "127.0.0.1:7860": app.url.removeprefix("http://"),
+    }
+    block = recipe()
+    for old, new in changes.items():
+        assert old in block, old
+        block = block.replace(old, new)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    return f"{user}daemon off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{block}}}\n"
+
+
+@pytest.fixture(scope="module")
+def port(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """nginx on a free port of loopback; gives the port."""
+    folder = tmp_path_factory.mktemp("nginx")
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out",
+         folder / "cert.pem", "-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"],
+        capture_output=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        chosen = int(free.getsockname()[1])
+    (folder / "nginx.conf").write_text(configuration(folder, app, chosen))
+    command = [str(NGINX), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            _wait_for(chosen, process)
+            yield chosen
+        finally:
+            process.send_signal(signal.SIGQUIT)
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        with socket.socket() as tried:
+            if not tried.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.05)
+    raise AssertionError("nginx does not listen")
+
+
+@pytest.fixture
+def outside(port: int) -> Iterator[httpx.Client]:
+    """A client that reaches the app by nginx alone, under its public name."""
+    address = f"https://127.0.0.1:{port}"
+    with httpx.Client(base_url=address, verify=False, trust_env=False, headers={"Host": NAME}, timeout=60) as client:
+        yield client
+
+
+def test_the_page_works_through_the_proxy(port: int, app: App, model: Model, chromium: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    rules = f"--host-resolver-rules=MAP {NAME}:443 127.0.0.1:{port}"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=[*ARGUMENTS, rules])
+        visit = Visit(browser, f"https://{NAME}/", ignore_https_errors=True)
+        page = visit.page
+        page.goto(visit.url)
+        assert page.url == f"https://{NAME}/login"
+        page.fill("[name=user]", "alice")
+        page.fill("[name=password]", PASSWORD)
+        page.click("button")
+        page.wait_for_function("document.querySelector('.scope')?.textContent")
+        (cookie,) = visit.context.cookies()
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
+
+        page.fill("#question", QUESTION)
+        page.press("#question", "Enter")
+        # The model is still writing: what is seen of it was held back by no buffer on the way.
+        page.wait_for_function("document.querySelector('.turn .answer')?.textContent.includes('13 special')")
+        assert page.locator(".turn footer:not([hidden])").count() == 0
+        model.go_on.set()
+        page.wait_for_selector(".turn footer:not([hidden])")
+
+        note = {"name": "note.md", "mimeType": "text/markdown", "buffer": b"The lock gate of the canal was opened."}
+        page.set_input_files("#files", note)
+        page.wait_for_function("[...document.querySelectorAll('.source')].some((e) => e.textContent.includes('note'))")
+        assert {httpx.URL(url).host for url in visit.requests if not url.startswith(("data:", "blob:"))} == {NAME}
+        assert visit.faults == []
+        assert page.evaluate("window.violations") == []
+        browser.close()
+    assert list((app.folder / "corpus").glob("note*.md"))
+
+
+def test_other_sites_are_refused_at_the_proxy(outside: httpx.Client) -> None:
+    form = {"user": "alice", "password": PASSWORD}
+    for origin in ("https://evil.example", f"https://{NAME}.evil.example", f"http://{NAME}", "null"):
+        assert outside.post("/login", data=form, headers={"Origin": origin}).status_code == 403, origin
+    assert outside.post("/login", data=form, headers={"Origin": f"https://{NAME}"}).status_code == 303
+    outside.cookies.clear()
+    assert outside.get("/config").status_code == 401
+
+
+def test_a_large_upload_is_refused_at_the_proxy(outside: httpx.Client) -> None:
+    files = {"files": ("big.txt", b"x" * (53 << 20))}
+    assert outside.post("/gradio_api/upload", files=files).status_code == 413
+
+
+def test_a_visitor_cannot_choose_the_address_that_is_counted(outside: httpx.Client) -> None:
+    """Last of all: it locks this address out."""
+    tried = [
+        outside.post(
+            "/login", data={"user": "alice", "password": "wrong"}, headers={"X-Forwarded-For": f"198.51.100.{n}"}
+        ).status_code
+        for n in range(11)
+    ]
+    assert tried == [401] * 10 + [429]
