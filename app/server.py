@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,6 +35,10 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None
     if not users and not _is_loopback(host):
         raise UserError(
             f"{host} can be reached from other machines: set APP_AUTH=user:password first, or leave --host out."
+        )
+    if settings.app_hosts and not users:
+        raise UserError(
+            "APP_HOSTS lets others in by a proxy: set APP_AUTH=user:password first, or leave APP_HOSTS out."
         )
     listener = _listen(host, port)
     with tempfile.TemporaryDirectory(prefix="reading-room-") as uploads:
@@ -91,7 +95,7 @@ def create_app(settings: Settings, room: Room, uploads: Path, host: str = "127.0
     app.router.routes.extend(mcp_routes)
     app.mount("/room", StaticFiles(directory=STATIC))
     mount(app, room, Library(room, uploads))
-    return Guard(app, _hosts(host), _users(settings), HEAD, lambda: has_room(uploads))
+    return Guard(app, _hosts(host, settings.app_hosts), _users(settings), HEAD, lambda: has_room(uploads))
 
 
 def _prepare_gradio(uploads: Path) -> None:
@@ -111,9 +115,11 @@ def _users(settings: Settings) -> dict[str, str]:
         raise UserError("APP_AUTH must be user:password, several separated by commas.") from None
 
 
-def _hosts(host: str) -> frozenset[str]:
-    """The names that requests may call the server by; any when it listens for other machines."""
-    return frozenset((*LOOPBACK, host.strip("[]"))) if _is_loopback(host) else frozenset("*")
+def _hosts(host: str, public: Sequence[str]) -> frozenset[str]:
+    """The names that requests may call the server by; any when it listens for other machines and none is set."""
+    if not _is_loopback(host) and not public:
+        return frozenset("*")
+    return frozenset((*LOOPBACK, host.strip("[]"), *(name.lower() for name in public)))
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,6 +36,7 @@ class Settings:
     chroma_url: str | None
     chroma_token: str | None
     app_auth: str | None
+    app_hosts: tuple[str, ...]
 
     def __repr__(self) -> str:
         secret = {"openai_api_key", "embedding_api_key", "chroma_token", "app_auth"}
@@ -83,4 +84,5 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         chroma_url=url("CHROMA_URL"),
         chroma_token=text("CHROMA_TOKEN"),
         app_auth=text("APP_AUTH"),
+        app_hosts=names("APP_HOSTS"),
     )

@@ -52,7 +52,7 @@ def app(seed_settings: Settings, model: Model, tmp_path_factory: pytest.TempPath
     places = seeded(seed_settings, folder)
     with (
         ObedientServer(model.say) as server,
-        running(folder, OPENAI_BASE_URL=server.url, APP_AUTH=f"alice:{PASSWORD}", **places) as app,
+        running(folder, OPENAI_BASE_URL=server.url, APP_AUTH=f"alice:{PASSWORD}", APP_HOSTS=NAME, **places) as app,
     ):
         yield app
 
@@ -159,13 +159,14 @@ def test_the_page_works_through_the_proxy(port: int, app: App, model: Model, chr
     assert list((app.folder / "corpus").glob("note*.md"))
 
 
-def test_other_sites_are_refused_at_the_proxy(outside: httpx.Client) -> None:
+def test_other_sites_and_names_are_refused(outside: httpx.Client) -> None:
     form = {"user": "alice", "password": PASSWORD}
-    for origin in ("https://evil.example", f"https://{NAME}.evil.example", f"http://{NAME}", "null"):
+    for origin in ("https://evil.example", f"https://{NAME}.evil.example", f"https://{NAME}:444", "null"):
         assert outside.post("/login", data=form, headers={"Origin": origin}).status_code == 403, origin
     assert outside.post("/login", data=form, headers={"Origin": f"https://{NAME}"}).status_code == 303
     outside.cookies.clear()
     assert outside.get("/config").status_code == 401
+    assert outside.get("/login", headers={"Host": "evil.example"}).status_code == 400
 
 
 def test_a_large_upload_is_refused_at_the_proxy(outside: httpx.Client) -> None:

@@ -29,7 +29,7 @@ from app import login, request
 from app.login import Login, Tries
 from app.request import Outlet, RefusedError, limited
 from app.room import Room
-from app.server import create_app, serve
+from app.server import _hosts, create_app, serve
 from ingest import UserError
 from ingest.settings import ROOT, Settings, load_settings
 from tests.browser import Visit, launched
@@ -156,6 +156,15 @@ def settings(**variables: str) -> Settings:
 def test_listens_for_others_only_with_a_log_in(host: str) -> None:
     with pytest.raises(UserError, match=r"APP_AUTH=user:password"):
         serve(settings(), host, 0)
+
+
+def test_a_public_name_needs_a_log_in_and_lets_no_other_in(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"APP_AUTH=user:password"):
+        serve(settings(APP_HOSTS="articles.example.org"), "127.0.0.1", 0)
+    public = ("Articles.example.org", "b.example")
+    assert _hosts("127.0.0.1", public) == {"127.0.0.1", "localhost", "::1", "articles.example.org", "b.example"}
+    assert _hosts("0.0.0.0", public) == {"0.0.0.0", *_hosts("127.0.0.1", public)}
+    assert _hosts("0.0.0.0", ()) == {"*"}
 
 
 @pytest.mark.parametrize("auth", ["alice", "alice:", ":secret", "alice:secret,bob", "alice secret"])
