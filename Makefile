@@ -42,8 +42,9 @@ test: lint install  ## Set up, then every test but the long ones
 	@sh scripts/chromium
 	@$(PY) -m pytest
 
-nightly: install .venv/.installed-test  ## The long fault and load tests
+nightly: install .venv/.installed-test  ## The long fault and load tests: 300 kills, every bad file, 10 minutes of 20 users
 	@sh scripts/chromium
+	@sh scripts/nginx
 	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
 
 # Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from app_kit import App, running, seeded
 
 from ingest.settings import ROOT, Settings
 from tests.browser import ARGUMENTS, Visit
-from tests.servers.obedient import ObedientServer
+from tests.servers.scripted import ScriptedServer
 
 NAME, PASSWORD = "articles.example.org", "a-long-password-of-alice"
 QUESTION = "How many special economic zones is North Korea developing?"
@@ -29,31 +28,19 @@ pytestmark = [
 ]
 
 
-class Model:
-    """Says one sentence, waits until it may go on, and says another."""
-
-    def __init__(self) -> None:
-        self.go_on = threading.Event()
-
-    def say(self, question: str, prompt: str) -> Iterator[str]:
-        yield "North Korea is developing 13 special economic zones [1]. "
-        self.go_on.wait(60)
-        yield "It is looking toward Southeast Asia [1]."
+@pytest.fixture(scope="module")
+def script() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        server.replies = {QUESTION: "North Korea is developing 13 special economic zones <<13 special>>. \fIt is so."}
+        yield server
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return Model()
-
-
-@pytest.fixture(scope="module")
-def app(seed_settings: Settings, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(seed_settings: Settings, script: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("behind")
     places = seeded(seed_settings, folder)
-    with (
-        ObedientServer(model.say) as server,
-        running(folder, OPENAI_BASE_URL=server.url, APP_AUTH=f"alice:{PASSWORD}", APP_HOSTS=NAME, **places) as app,
-    ):
+    auth = f"alice:{PASSWORD}"
+    with running(folder, OPENAI_BASE_URL=script.url, APP_AUTH=auth, APP_HOSTS=NAME, **places) as app:
         yield app
 
 
@@ -124,7 +111,7 @@ def outside(port: int) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_page_works_through_the_proxy(port: int, app: App, model: Model, chromium: str) -> None:
+def test_the_page_works_through_the_proxy(port: int, app: App, script: ScriptedServer, chromium: str) -> None:
     from playwright.sync_api import sync_playwright
 
     rules = f"--host-resolver-rules=MAP {NAME}:443 127.0.0.1:{port}"
@@ -146,7 +133,7 @@ def test_the_page_works_through_the_proxy(port: int, app: App, model: Model, chr
         # The model is still writing: what is seen of it was held back by no buffer on the way.
         page.wait_for_function("document.querySelector('.turn .answer')?.textContent.includes('13 special')")
         assert page.locator(".turn footer:not([hidden])").count() == 0
-        model.go_on.set()
+        script.go()
         page.wait_for_selector(".turn footer:not([hidden])")
 
         note = {"name": "note.md", "mimeType": "text/markdown", "buffer": b"The lock gate of the canal was opened."}
