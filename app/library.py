@@ -14,10 +14,9 @@ from app.suggest import suggest
 from ingest import UserError
 from ingest.add import Upload, add_sources, refresh_sources
 from ingest.document import Document
-from ingest.progress import Progress
-from ingest.sync import sync
+from ingest.progress import Pace, Progress, Report
+from ingest.sync import remove, sync
 
-Say = Callable[[str], None]
 MOST_SOURCES = 100  # that one request may add
 MOST_CHARACTERS = 4_000  # of an address
 SUGGESTED = 4  # questions, and articles that they are drawn from
@@ -79,13 +78,16 @@ class Library:
         `wanted` comes from the browser: `add` (addresses) and `files` (uploads), or `remove` (a document
         id), or `refresh` (a document id, or true for all: fetch again what came from an address).
         """
-        stopped, lines = threading.Event(), SimpleQueue[str]()
+        stopped, lines, pace = threading.Event(), SimpleQueue[str](), Pace()
         self._stops[session] = stopped
         outcome: dict[str, Any] = {}
 
+        def say(now: Progress) -> None:
+            lines.put(f"{pace.line(now)} …")
+
         def work() -> None:
             try:
-                outcome.update(self._change(wanted, lines.put, stopped.is_set))
+                outcome.update(self._change(wanted, say, stopped.is_set))
             except UserError as error:
                 outcome.update(_results((str(error), True)))
             except Exception:
@@ -108,7 +110,7 @@ class Library:
         if stopped := self._stops.get(session):
             stopped.set()
 
-    def _change(self, wanted: dict[str, Any], say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
+    def _change(self, wanted: dict[str, Any], say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
         if wanted.get("remove"):
             return self._remove(str(wanted["remove"]), say)
         if wanted.get("refresh"):
@@ -125,13 +127,8 @@ class Library:
                 raise UserError(f"{address} is no web address: it must begin with http:// or https://.")
         return self._add([*addresses, *files], say, stop)
 
-    def _add(self, sources: Sequence[str | Upload], say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
-        report = add_sources(
-            self._room.settings,
-            sources,
-            progress=lambda now: say(f"{now.step}: {now.done:,.0f} of {now.total:,.0f} …"),
-            stop=stop,
-        )
+    def _add(self, sources: Sequence[str | Upload], say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
+        report = add_sources(self._room.settings, sources, progress=say, stop=stop)
         self._sync(say, stop)
         rows = self._room.road.store.catalog.documents()
         kept = [*report.added, *report.updated, *report.unchanged]
@@ -145,36 +142,26 @@ class Library:
             lines.append(("Stopped: the rest was not added.", True))
         return {**_results(*lines), "opened": opened[0].document_id if opened else None}
 
-    def _refresh(self, which: Any, say: Say, stop: Callable[[], bool]) -> dict[str, Any]:
+    def _refresh(self, which: Any, say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
         rows = self._room.road.store.catalog.documents()
         origins = None if which is True else [row.metadata.origin or "" for row in rows if row.document_id == which]
-        report = refresh_sources(
-            self._room.settings,
-            origins,
-            progress=lambda now: say(f"{now.step}: {now.done:,.0f} of {now.total:,.0f} …"),
-            stop=stop,
-        )
+        report = refresh_sources(self._room.settings, origins, progress=say, stop=stop)
         self._sync(say, stop)
         fetched = f"Fetched again: {len(report.updated)} changed, {len(report.unchanged)} as before."
         failed = [(f"{one.source}: {one.reason}", True) for one in report.failed]
         stopped = [("Stopped: the rest was not fetched.", True)] if report.stopped else []
         return _results((fetched, False), *failed, *stopped)
 
-    def _remove(self, document_id: str, say: Say) -> dict[str, Any]:
+    def _remove(self, document_id: str, say: Report) -> dict[str, Any]:
         rows = [row for row in self._room.road.store.catalog.documents() if row.document_id == document_id]
         if not rows:
             raise UserError("This source is not in the library any more.")
-        for path in rows[0].paths:
-            (self._room.settings.corpus_dir / path).unlink(missing_ok=True)
+        remove(self._room.settings, document_id)
         self._sync(say, lambda: False)
         return {**_results((f"Removed “{rows[0].metadata.title}”.", False)), "removed": document_id}
 
-    def _sync(self, say: Say, stop: Callable[[], bool]) -> None:
-        def told(progress: Progress) -> None:
-            total = f" {progress.done:,.0f} of {progress.total:,.0f}" if progress.total else ""
-            say(f"{progress.step}{total} …")
-
-        sync(self._room.settings, told, stop)
+    def _sync(self, say: Report, stop: Callable[[], bool]) -> None:
+        sync(self._room.settings, say, stop)
         self._room.road.store.refresh()
 
     def _upload(self, path: str) -> Upload:
