@@ -48,8 +48,9 @@ nightly: install .venv/.installed-test  ## The long fault and load tests: 300 ki
 	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
 
 # Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.
-BENCHES := extraction retrieval checker gates
-bench: install .venv/.installed-bench  ## Measure, and print the tables of the README
+BENCHES := extraction retrieval checker gates page
+bench: install .venv/.installed-test .venv/.installed-bench  ## Measure, and print the tables of the README
+	@sh scripts/chromium
 	@for name in $(BENCHES); do $(PY) -m bench.$$name || exit; done
 
 LOCK := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --upgrade

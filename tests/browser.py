@@ -2,16 +2,31 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingest.settings import ROOT
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
              "--disable-sync"]  # fmt: skip
+
+
+def chromium_path():
+    """CHROMIUM, the system's, else the test tool's own download; None without any."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (found := shutil.which(name)):
+            return found
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    for folder in (cache, Path.home() / "Library" / "Caches" / "ms-playwright"):
+        for pattern in ("chromium*/*/chrome", "chromium*/*/*headless*shell", "chromium*/*/*/*/Chromium"):
+            if downloaded := sorted(folder.glob(pattern)):
+                return str(downloaded[-1])
+    return None
 
 
 @contextmanager

@@ -96,17 +96,12 @@ def model_server() -> Iterator["EmbeddedServer"]:  # noqa: F821 - imported when 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium: CHROMIUM, the system's, else the test tool's own download."""
-    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        if name and (found := shutil.which(name)):
-            return found
-    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
-    mac_cache = Path.home() / "Library" / "Caches" / "ms-playwright"
-    for folder in (cache, mac_cache):
-        for pattern in ("chromium*/*/chrome", "chromium*/*/*headless*shell", "chromium*/*/*/*/Chromium"):
-            if downloaded := sorted(folder.glob(pattern)):
-                return str(downloaded[-1])
-    pytest.fail("No Chromium for the browser tests: install chromium or google-chrome, or set CHROMIUM to its path.")
+    """The path of a Chromium."""
+    from tests.browser import chromium_path
+
+    return chromium_path() or pytest.fail(
+        "No Chromium for the browser tests: install chromium or google-chrome, or set CHROMIUM to its path."
+    )
 
 
 @pytest.fixture(scope="session")

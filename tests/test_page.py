@@ -11,12 +11,18 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from app.evaluate import read_questions
+from ingest.corpus import write_document
+from ingest.document import Document, Metadata
+from ingest.embed import LocalEmbedder
 from ingest.store import Store
+from ingest.sync import sync
 from tests.browser import Visit, launched, serving
 from tests.servers.scripted import HELD, NOT_HELD, ScriptedServer
+from tests.store_kit import settings_for
 
 ZONES = "How many special economic zones is North Korea developing?"
 ZONES_SENTENCE = (
@@ -31,6 +37,10 @@ REPLIES = {  # the first part that is found in the question counts
     "North Korea is developing 13 special economic zones <<13 special economic>>. "
     "The country also sold 40 submarines to Brazil in 1987 <<5.03 million>>.",
     "熊猫": "熊猫每天吃三十公斤竹子 <<三十公斤>>。",
+    "gulls": "The keeper Ysolde counted 731 gulls at the lighthouse <<731 gulls>>. "
+    + " ".join(
+        f"On day {day} the keeper Ysolde counted more gulls at the lighthouse <<731 gulls>>." for day in range(15)
+    ),
     "harbour": "The harbour of Quillmere was opened by Ada Finch in 1911 <<opened by Ada Finch>>.",
 }
 ARTICLE = """# The harbour of Quillmere
@@ -113,6 +123,11 @@ def axe(page):
     return [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in grave]
 
 
+SEEN = """(() => {
+  const mark = document.querySelector('mark.active').getBoundingClientRect();
+  const box = document.querySelector('.reader .page').getBoundingClientRect();
+  return mark.top >= box.top && mark.bottom <= box.bottom;
+})()"""
 ORDER = """
 window.seen = [];
 const note = (name) => { if (!seen.includes(name)) seen.push(name); };
@@ -144,11 +159,7 @@ def test_the_embedded_model_answers_and_its_sentence_leads_to_the_exact_words(se
         document = Store.open(seed_settings).catalog.document(chip.get_attribute("data-document"))
         start, end = (int(chip.get_attribute(f"data-{name}")) for name in ("start", "end"))
         assert marked(page) == document.text[start:end] == ZONES_SENTENCE
-        page.wait_for_function(
-            "(() => { const mark = document.querySelector('mark.active').getBoundingClientRect(),"
-            " box = document.querySelector('.reader .page').getBoundingClientRect();"
-            " return mark.top >= box.top && mark.bottom <= box.bottom; })()"
-        )
+        page.wait_for_function(SEEN)
         assert axe(page) == []
         visit.check()
 
@@ -456,6 +467,60 @@ def test_right_to_left_and_chinese_articles(visit, site):
         item.locator(".remove").click()
         item.locator(".remove").click()
         item.wait_for(state="detached")
+
+
+class RandomEmbedder(LocalEmbedder):
+    """Says that it is the real one and gives random vectors: what is found here is found by its words."""
+
+    def embed(self, texts, on_done=None):
+        vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), self.dimension))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+GULLS = "In the last winter the keeper Ysolde counted 731 gulls at the lighthouse."
+
+
+@pytest.fixture
+def crowded(script, tmp_path):
+    """A library of 500 short articles and one of more than 200,000 characters, its point near the end."""
+    settings = settings_for(tmp_path)
+    for number in range(500):
+        place, town = ("bridge", "library", "museum", "station")[number % 4], ("Brno", "Graz", "Lund")[number % 3]
+        metadata = Metadata(f"The {place} of {town}, part {number}", author=("Bo Lind", "Cy Ng")[number % 2])
+        write_document(settings.corpus_dir, Document(f"The {place} of {town} was opened in {1500 + number}.", metadata))
+    chapter = "The sea was grey on that day, and the log of the house has {} lines about the weather. " * 8
+    chapters = [chapter.format(*range(number, number + 8)).strip() for number in range(300)]
+    text = "\n\n".join([*chapters[:290], GULLS, *chapters[290:]])
+    assert len(text) > 200_000
+    write_document(settings.corpus_dir, Document(text, Metadata("A log of the house")))
+    sync(settings, embedder=RandomEmbedder())
+    places = {"CORPUS_DIR": settings.corpus_dir, "INDEX_DIR": settings.index_dir}
+    with serving(OPENAI_BASE_URL=script.url, CHAT_MODEL="scripted", **places) as address:
+        yield address
+
+
+def test_500_sources_a_long_article_and_a_long_answer(visit, crowded):
+    page = visit(crowded)
+    assert page.locator(".source").count() == 501
+    page.fill("#filter", "graz bridge lind")
+    shown = page.locator(".source:visible").all_text_contents()
+    assert len(shown) == 42 and all("bridge of Graz" in text for text in shown)
+    page.click("#choose-all:text-is('Ask only these')")
+    assert page.locator(".scope").inner_text() == "Asking 42 of 501 sources"
+    page.fill("#filter", "")
+    assert page.locator(".chosen").inner_text() == "42 of 501 sources asked"
+    page.click("#choose-all:text-is('Ask all')")
+    assert page.locator(".scope").inner_text() == "Asking all 501 sources"
+
+    ask(page, "How many gulls did the keeper Ysolde count at the lighthouse?")
+    turn = answered(page)
+    assert turn.locator(".claim").count() == 16
+    assert page.locator(".question").bounding_box()["y"] < 150  # a long answer leaves its question in place
+    turn.locator(".chip").first.click()
+    assert marked(page) == GULLS
+    page.wait_for_function(SEEN)
+    assert page.locator(".reader .title").inner_text() == "A log of the house"
+    assert axe(page) == []
 
 
 def test_an_empty_library_and_no_model(visit, run, tmp_path):

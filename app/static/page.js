@@ -356,6 +356,7 @@ function busy(yes) {
 function hint(line) {
   const scope = $(".scope");
   scope.textContent = line;
+  scope.hidden = false;
   setTimeout(showScope, 3000);
 }
 
@@ -623,6 +624,7 @@ function showScope() {
   $("#refresh").hidden = !library.fetched;
   const editing = $("#question").dataset.from !== undefined;
   $(".scope").textContent = editing ? "Editing: later answers are replaced (Esc: don’t)" : !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
+  $(".scope").hidden = all === 1 && !left.size && !editing;  // which goes without saying
   const found = $$(".source:not([hidden])").length;
   $(".chosen").textContent = [found < all ? `${found} of ${word} found` : "", left.size ? `${asked} of ${word} asked` : ""].filter(Boolean).join(" · ");
   $("#choose-all").setAttribute("aria-pressed", String(!left.size));
