@@ -27,8 +27,9 @@ from ingest.sentences import sentence_spans
 from ingest.settings import Settings
 from ingest.sync import sync
 
-PASSAGES_A_DOCUMENT = 10
-PARAGRAPH = (5, 8)  # sentences; about one passage
+PARAGRAPHS = 10  # a document
+PARAGRAPH = (5, 8)  # sentences
+PASSAGES_A_DOCUMENT = 17  # that makes, about
 NOISE = 0.4  # length of the noise added to a vector of length 1
 SEED = 7
 
@@ -88,7 +89,7 @@ def build(passages: int, **more: str) -> tuple[Settings, float]:
 def _write(corpus: Path, passages: int, sentences: Sequence[str], titles: Sequence[str]) -> None:
     draw = random.Random(SEED)
     for number in range(-(-passages // PASSAGES_A_DOCUMENT)):
-        paragraphs = [" ".join(draw.choices(sentences, k=draw.randint(*PARAGRAPH))) for _ in range(PASSAGES_A_DOCUMENT)]
+        paragraphs = [" ".join(draw.choices(sentences, k=draw.randint(*PARAGRAPH))) for _ in range(PARAGRAPHS)]
         title = f"{draw.choice(titles)} {number}"
         path = corpus / f"{number // 1000:03}" / f"{number:07}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
