@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from app.answer import Evidence
 from app.markup import ThinkingFilter, neutralise
 from app.prompt import messages
+from ingest.corpus import corpus_files, read_document
 from ingest.document import Document, Metadata
+from ingest.settings import ROOT
 
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / "injection"
 
@@ -96,6 +98,16 @@ def test_a_document_cannot_number_sentences_or_open_another_article() -> None:
     assert re.findall(r"^\[(\d+)\]", content, re.MULTILINE) == ["1"]
     assert re.findall(r"\[\d+\]", content) == ["[1]"]
     assert len([line for line in content.splitlines() if line.startswith("From the article")]) == 1
+
+
+def test_the_defence_costs_harmless_questions_nothing() -> None:
+    """What the model is shown of them is, to the letter, what it would be shown without it."""
+    texts = [read_document(path).text for path in corpus_files(ROOT / "corpus")]
+    for file in sorted((ROOT / "bench" / "questions").glob("*.jsonl")):
+        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        texts += [text for row in rows for text in (row["question"], *row.get("history", []))]
+    assert len(texts) > 70
+    assert [text for text in texts if neutralise(text) != text] == []
 
 
 @pytest.mark.parametrize("tag", ["think", "thinking", "thought", "reasoning", "THINK"])
