@@ -279,6 +279,51 @@ def test_a_feed_gives_its_newest_pages(settings: Settings, site: Site, server: S
         add_sources(settings, ["x"], since="last week")
 
 
+ATOM = "<feed xmlns='http://www.w3.org/2005/Atom'>{0}</feed>"
+ATOM_ENTRY = "<entry><link href='http://site.test/{0}'/><updated>2026-11-0{0}T10:00:00Z</updated></entry>"
+SITEMAP = "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>{0}</urlset>"
+SITEMAP_ENTRY = "<url><loc>http://site.test/{0}</loc><lastmod>2026-11-0{0}</lastmod></url>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "whole", "entry"),
+    [("application/atom+xml", ATOM, ATOM_ENTRY), ("application/xml", SITEMAP, SITEMAP_ENTRY)],
+    ids=["atom", "sitemap"],
+)
+def test_limit_and_since_choose_the_newest(
+    settings: Settings, site: Site, server: Server, kind: str, whole: str, entry: str
+) -> None:
+    for day in range(1, 6):
+        site.pages[f"/{day}"] = ("text/html", PAGE.format(f"Day {day}", "", WORDS + str(day)).encode())
+    site.pages["/list"] = (kind, whole.format("".join(map(entry.format, (2, 5, 1, 4, 3)))).encode())
+    report = add_sources(settings, ["http://site.test/list"], fetch=web(server), limit=2)
+    assert {item.source for item in report.added} == {"http://site.test/5", "http://site.test/4"}
+    report = add_sources(settings, ["http://site.test/list"], fetch=web(server), since="2026-11-02", limit=3)
+    assert {item.source for item in report.added} == {"http://site.test/3"}
+    assert counts(add_sources(settings, ["http://site.test/list"], fetch=web(server), since="2026-11-06")) == (
+        0,
+        0,
+        0,
+        0,
+    )
+
+
+def test_refresh_honours_last_modified_alone(settings: Settings) -> None:
+    monday = "Mon, 23 Nov 2026 08:00:00 GMT"
+
+    def old_server(head: bytes, connection: socket.socket) -> None:
+        if f"If-Modified-Since: {monday}".encode() in head:
+            connection.sendall(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        else:
+            page = PAGE.format("Harbour", "", WORDS).encode()
+            reply(page, Content_Type="text/html", Last_Modified=monday)(head, connection)
+
+    with serving(old_server) as server:
+        add_sources(settings, ["http://site.test/harbour"], fetch=web(server))
+        assert counts(refresh_sources(settings, fetch=web(server))) == (0, 0, 1, 0)
+        assert b"If-Modified-Since" in server.requests[-1]
+
+
 def test_a_sitemap_index_gives_pages(settings: Settings, site: Site, server: Server) -> None:
     space = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
     part = f"<urlset {space}><url><loc>http://site.test/a</loc></url><url><loc>http://127.0.0.1/</loc></url></urlset>"

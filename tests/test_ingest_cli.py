@@ -1,5 +1,6 @@
 """python -m ingest, as a person uses it: what it prints, what it returns, how it ends."""
 
+import io
 import json
 import os
 import signal
@@ -92,6 +93,17 @@ def test_add_list_show_remove(settings: Settings, ingest: Ingest, tmp_path: Path
     assert status == 0
     assert out.startswith("Index: 1 documents, 1 passages; 0 added, 1 removed; ")
     assert len(corpus_files(settings.corpus_dir)) == 1
+
+
+def test_standard_input_is_a_source(settings: Settings, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Input:
+        buffer = io.BytesIO("# Übersicht\n\nWords from a pipe.".encode())
+
+    monkeypatch.setattr("sys.stdin", Input)
+    status, out, _ = ingest("add", "-")
+    assert (status, out.splitlines()[0]) == (0, "1 added, 0 updated, 0 unchanged.")
+    (row,) = Catalog.open(settings.index_dir).documents()
+    assert (row.metadata.title, row.origins[0][:6]) == ("Übersicht", "stdin:")
 
 
 def test_faults_are_one_line_and_status_2(settings: Settings, ingest: Ingest, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_kit import article, run_children, settings_for, texts_of, visible
+from store_kit import WORDS, article, run_children, settings_for, texts_of, visible
+from test_readers import pdf
 
 from ingest import UserError
 from ingest.add import Upload, add_sources
@@ -294,6 +295,20 @@ def test_other_languages_are_kept_to_the_letter_and_found(many_tongues: Settings
     assert score > 0
     assert (passage.span.text, metadata.origin) == (text, f"{code}.txt")
     assert len(passage.sentences) == 2
+
+
+def test_a_span_of_a_pdf_knows_its_page(settings: Settings, embedder: Embedder) -> None:
+    """From the file to the passage that is found: so a citation can say "p. 4"."""
+    pages = [[(72, 700, 12, f"On this page the {name} is described at some length.")] for name in WORDS[:6]]
+    add_sources(settings, [Upload("report.pdf", pdf(pages))])
+    sync(settings, embedder=embedder)
+    catalog = Catalog.open(settings.index_dir)
+    for number, name in enumerate(WORDS[:6], 1):
+        (best, _), *_ = catalog.lexical(name, 1)
+        passage, _ = catalog.passages([best])[best]
+        document = catalog.document(passage.span.document_id)
+        assert document.page(document.text.index(name)) == number
+        assert document.metadata.pages[number - 1] <= document.text.index(name)
 
 
 def test_titles_that_differ_only_in_case_are_two_files(settings: Settings, embedder: Embedder) -> None:

@@ -104,7 +104,7 @@ def read_text(data: bytes, name: str, charset: str | None = None) -> Document:
     require_text(data, text)
     first = text.lstrip("\ufeff \t\r\n").split("\n", 1)
     alone = len(first) > 1 and not first[1].split("\n", 1)[0].strip()
-    line = first[0].strip()
+    line = re.sub(r"^#{1,6} +", "", first[0].strip())  # piped Markdown has no name that tells it
     looks_like_title = alone and 0 < len(line) <= 120 and line[-1] not in ".,;:"
     return make_document(text, name=name, title=line if looks_like_title else None)
 
