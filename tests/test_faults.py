@@ -13,7 +13,8 @@ import pytest
 from store_kit import article, prepared_context, settings_for
 
 from ingest import UserError
-from ingest.corpus import write_document
+from ingest.add import Upload, add_sources
+from ingest.corpus import corpus_files, read_document, write_document
 from ingest.embed import Embedder, open_embedder
 from ingest.health import check
 from ingest.settings import Settings, load_settings
@@ -117,6 +118,25 @@ def test_a_read_only_disk_is_one_line_and_the_old_index_answers(
         subprocess.run([part.format("rw") for part in remount], check=True)
     sync(settings, embedder=embedder)
     assert len(titles(settings)) == 3 + changes
+
+
+@pytest.mark.parametrize("left", [0, 4096, 24_000])
+def test_a_full_disk_under_the_corpus_costs_no_document(disk: Path, tmp_path: Path, left: int) -> None:
+    places = {"CORPUS_DIR": str(disk / "corpus"), "INDEX_DIR": str(tmp_path / "index")}
+    settings, rng = load_settings(places, dotenv=tmp_path / "no.env"), random.Random(left)
+    uploads = [Upload(f"{n}.txt", article(rng, 6).text.encode()) for n in range(8)]
+    assert len(add_sources(settings, uploads[:3]).added) == 3
+    held = {path: path.read_bytes() for path in corpus_files(settings.corpus_dir)}
+    fill(disk, left)
+    report = add_sources(settings, uploads)
+    assert report.failed and all("No space left" in str(one.reason) for one in report.failed)
+    assert all("\n" not in str(one.reason) for one in report.failed)
+    for path in corpus_files(settings.corpus_dir):
+        assert read_document(path).text, "whole, or not there"
+        assert held.get(path, path.read_bytes()) == path.read_bytes()
+    (disk / "ballast").unlink()
+    assert add_sources(settings, uploads).failed == ()
+    assert len(corpus_files(settings.corpus_dir)) == 8
 
 
 # --- Damage ----------------------------------------------------------------------------------------
