@@ -24,9 +24,9 @@ from app.answer import (
     Wrote,
 )
 from app.check import Checker, Session
-from app.evidence import select_evidence
+from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
-from app.followup import leans, standalone, with_context
+from app.followup import leans, opening, standalone, with_context
 from app.gates import answerable, answered, asks_for_the_whole, fit, missing, pointed_to, sure, worth_asking
 from app.meter import Metered
 from app.model import ChatModel
@@ -53,6 +53,7 @@ class Road:
     store: Store
     models: Models
     checker: Checker
+    conversations: Conversations = field(default_factory=Conversations)
 
     @property
     def model(self) -> ChatModel:
@@ -69,7 +70,7 @@ class Road:
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
         models = open_models(settings)
-        models.default.warm(prompt.talk())
+        models.default.warm(prompt.talk(), opening())
         return cls(store, models, Checker(store.embedder.embed))
 
     def ask(
@@ -103,14 +104,17 @@ class Road:
         self.store.refresh()
         follows = leans(question, history)
         queries = [with_context(question, history)] if follows else [question]
+        asked, among = tuple(turn.question.strip() for turn in history), tuple(document_ids or ())
+        before = self.conversations.get((asked, among))
         for query in queries:
             draft.query = query
             draft.hits = tuple(retrieve(self.store, query, k=PASSAGES, document_ids=document_ids))
-            draft.evidence = select_evidence(self.store, query, draft.hits)
+            draft.evidence = continued(before, select_evidence(self.store, query, draft.hits), draft.hits)
             draft.retrieved = draft.retrieved or perf_counter()
             yield Retrieved(query, draft.hits, draft.evidence)
             if follows and len(queries) == 1:
                 queries.append(standalone(question, history, draft.chat))
+        self.conversations.keep(((*asked, question), among), draft.evidence)
 
     def _write(self, draft: "Draft") -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)

@@ -3,7 +3,10 @@
 Knows nothing of prompts or models.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.answer import Evidence
 from app.relevance import Candidate, Query, Reading, read_sentences
@@ -13,6 +16,8 @@ from ingest.store import Store
 # What a sentence's fit is made of; the shape of the optimum is flat (`python -m bench.retrieval`).
 SIMILARITY, COVER, PASSAGE = 1.0, 0.5, 2.0
 LIMIT = 8  # sentences: reading them is most of the time to the first word on a CPU
+MOST = 12  # sentences with those of the turn before
+CONVERSATIONS = 64
 
 
 def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int = LIMIT) -> tuple[Evidence, ...]:
@@ -34,6 +39,52 @@ def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int
         if len(chosen) == limit:
             break
     return _numbered(list(chosen.values()), hits)
+
+
+def continued(before: Sequence[Evidence], found: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+    """`found` behind the evidence of the turn before, each sentence once, where that holds at least half of it.
+
+    What a model has read it need not read again as long as nothing changes in front of it. A sentence of
+    the turn before that does not fit now has relevance 0. `found` alone where they would be more than
+    MOST, and where a sentence of the turn before lies in none of `hits`.
+    """
+    fits = {item.span: item.relevance for item in found}
+    known = {item.span for item in before}
+    new = [item for item in found if item.span not in known]
+    few = 2 * len(new) > len(found) or len(before) + len(new) > MOST
+    if few or not all(_within(item, hits) for item in before):
+        return tuple(found)
+    kept = [replace(item, relevance=fits.get(item.span, 0.0)) for item in before]
+    return (*kept, *(replace(item, number=number) for number, item in enumerate(new, start=len(kept) + 1)))
+
+
+class Conversations:
+    """The evidence of the latest turn of the latest conversations. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[object, tuple[Evidence, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, conversation: object) -> tuple[Evidence, ...]:
+        """What was kept for it; nothing where it is not known, or no more."""
+        with self._lock:
+            return self._kept.get(conversation, ())
+
+    def keep(self, conversation: object, evidence: tuple[Evidence, ...]) -> None:
+        """Keep it, and let go of the oldest."""
+        with self._lock:
+            self._kept[conversation] = evidence
+            self._kept.move_to_end(conversation)
+            if len(self._kept) > CONVERSATIONS:
+                self._kept.popitem(last=False)
+
+
+def _within(item: Evidence, hits: Sequence[Hit]) -> bool:
+    spans = [hit.passage.span for hit in hits]
+    return any(
+        span.document_id == item.span.document_id and span.start <= item.span.start and item.span.end <= span.end
+        for span in spans
+    )
 
 
 def _relevance(reading: Reading, hit: Hit) -> float:

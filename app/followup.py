@@ -85,14 +85,18 @@ def standalone(question: str, history: Sequence[Turn], model: Metered) -> str:
     return query if _faithful(query, question, history) else with_context(question, history)
 
 
-def _messages(question: str, history: Sequence[Turn]) -> list[dict[str, str]]:
-    turns = "\n".join(f"Q: {turn.question}\nA: {turn.answer[:ANSWER_CHARACTERS]}" for turn in history[-TURNS:])
+def opening() -> list[dict[str, str]]:
+    """What every request for a rewriting begins with: the instructions and an example."""
     return [
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": _EXAMPLE},
         {"role": "assistant", "content": _EXAMPLE_REPLY},
-        {"role": "user", "content": f"Conversation:\n{turns}\nLast question: {question}"},
     ]
+
+
+def _messages(question: str, history: Sequence[Turn]) -> list[dict[str, str]]:
+    turns = "\n".join(f"Q: {turn.question}\nA: {turn.answer[:ANSWER_CHARACTERS]}" for turn in history[-TURNS:])
+    return [*opening(), {"role": "user", "content": f"Conversation:\n{turns}\nLast question: {question}"}]
 
 
 def _faithful(query: str, question: str, history: Sequence[Turn]) -> bool:

@@ -149,18 +149,19 @@ class ChatModel:
         finally:
             task.cancel()
 
-    def warm(self, messages: list[dict[str, str]]) -> None:
-        """Have an embedded model read `messages` as soon as it is loaded, so that they are in its cache.
+    def warm(self, *beginnings: list[dict[str, str]]) -> None:
+        """Have an embedded model read each conversation as soon as it is loaded, so that it is in its cache.
 
         Returns at once, and does nothing at an endpoint that others run, where it would cost.
         """
         if self._client.server:
-            threading.Thread(target=self._read, args=(messages,), name="warm-model", daemon=True).start()
+            threading.Thread(target=self._read, args=beginnings, name="warm-model", daemon=True).start()
 
-    def _read(self, messages: list[dict[str, str]]) -> None:
+    def _read(self, *beginnings: list[dict[str, str]]) -> None:
         # Whoever asks is told of a fault; one who closes meanwhile wants no answer.
         with suppress(ModelError, CancelledError, RuntimeError):
-            self.complete(messages, max_tokens=1)
+            for messages in beginnings:
+                self.complete(messages, max_tokens=1)
 
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
         """The whole answer as one piece; options and errors as of `stream`."""

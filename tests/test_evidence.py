@@ -1,0 +1,79 @@
+"""What the model is given in the second turn of a conversation: first what it has read already."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.answer import Finished, Retrieved, Turn
+from app.ask import Road
+from app.evidence import CONVERSATIONS, MOST, Conversations, continued, select_evidence
+from app.retrieve import retrieve
+from ingest.store import Store
+from tests.servers.faulty import FaultyServer
+
+FOOD, MORE_FOOD = "How much food does North Korea produce?", "Why does North Korea produce more food?"
+OTHER = "Who accompanied the delegation that set out on January 22?"
+
+
+@pytest.fixture(scope="module")
+def store(seed_settings):
+    store = Store.open(seed_settings)
+    yield store
+    store.close()
+
+
+def found(store, question):
+    hits = retrieve(store, question, k=8)
+    return select_evidence(store, question, hits), hits
+
+
+def test_what_both_turns_need_stands_where_it_stood_and_the_new_comes_behind(store):
+    before, _ = found(store, FOOD)
+    now, hits = found(store, MORE_FOOD)
+    both = continued(before, now, hits)
+    assert [(item.number, item.span) for item in both[: len(before)]] == [(item.number, item.span) for item in before]
+    assert {item.span for item in both} == {item.span for item in (*before, *now)}
+    assert [item.number for item in both] == list(range(1, len(both) + 1)) and len(before) < len(both) <= MOST
+    fits = {item.span: item.relevance for item in now}
+    assert all(item.relevance == fits.get(item.span, 0) for item in both)
+
+
+def test_a_turn_about_something_else_begins_anew(store):
+    before, _ = found(store, FOOD)
+    now, hits = found(store, OTHER)
+    assert continued(before, now, hits) == now
+    assert continued((), now, hits) == now
+
+
+def test_a_sentence_that_is_no_more_among_the_passages_is_not_kept(store):
+    before, _ = found(store, FOOD)
+    now, hits = found(store, MORE_FOOD)
+    gone = replace(before[0], span=replace(before[0].span, document_id="0" * 64))
+    assert continued((gone, *before[1:]), now, hits) == now
+
+
+def test_only_the_latest_conversations_are_remembered(store):
+    evidence, _ = found(store, FOOD)
+    kept = Conversations()
+    for number in range(CONVERSATIONS + 1):
+        kept.keep(number, evidence)
+    assert (kept.get(0), kept.get(1), kept.get("unknown")) == ((), evidence, ())
+
+
+def test_the_second_request_begins_as_the_first_did(seed_settings):
+    """The endpoint has read that part, and need not again; a first turn elsewhere changes nothing."""
+    with FaultyServer() as server:
+        server.says_yes = True
+        road = Road.open(replace(seed_settings, openai_base_url=server.url, chat_model="copies"))
+        try:
+            events = [list(road.ask(FOOD)), list(road.ask(MORE_FOOD, [Turn(FOOD, "5.03 million tons.")]))]
+            alone = list(road.ask(MORE_FOOD))
+        finally:
+            road.close()
+    first, second, fresh = (request["messages"][-1]["content"] for request in server.requests)
+    assert second.startswith(first.partition("\n\nQuestion:")[0] + "\n")
+    assert not fresh.startswith(second[:200])
+    shown = [next(event for event in turn if isinstance(event, Retrieved)).evidence for turn in (*events, alone)]
+    assert len(shown[1]) > len(shown[0]) == len(shown[2])
+    for turn in events:
+        assert isinstance(turn[-1], Finished) and turn[-1].answer.sentences[0].verdict == "supported"
