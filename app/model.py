@@ -158,9 +158,9 @@ class ChatModel:
             threading.Thread(target=self._read, args=beginnings, name="warm-model", daemon=True).start()
 
     def _read(self, *beginnings: list[dict[str, str]]) -> None:
-        # Whoever asks is told of a fault; one who closes meanwhile wants no answer.
-        with suppress(ModelError, CancelledError, RuntimeError):
-            for messages in beginnings:
+        for messages in beginnings:
+            # Whoever asks is told of a fault; one who closes meanwhile wants no answer.
+            with suppress(ModelError, CancelledError, RuntimeError):
                 self.complete(messages, max_tokens=1)
 
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
