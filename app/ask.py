@@ -69,9 +69,14 @@ class Road:
     def open(cls, settings: Settings) -> "Road":
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
-        models = open_models(settings)
-        models.default.warm(prompt.talk(), opening())
-        return cls(store, models, Checker(store.embedder.embed))
+        return cls(store, open_models(settings), Checker(store.embedder.embed))
+
+    def warm(self) -> None:
+        """Have the default model, if it is embedded, read what requests begin with, before a question comes.
+
+        Not for who asks at once: the question's own reading would then share the processor with this.
+        """
+        self.model.warm(prompt.talk(), opening())
 
     def ask(
         self,

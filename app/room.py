@@ -52,6 +52,7 @@ class Room:
             from app.ask import Road
 
             self._road = Road.open(self.settings)
+            self._road.warm()
             print(self._road.models.describe(), flush=True)
         except UserError as error:
             self._fault = str(error)
