@@ -48,7 +48,7 @@ nightly: install .venv/.installed-test  ## The long fault and load tests: 300 ki
 	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
 
 # Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.
-BENCHES := extraction retrieval checker gates page models
+BENCHES := extraction retrieval speed ingest checker gates page models
 bench: install .venv/.installed-test .venv/.installed-bench  ## Measure, and print the tables of the README
 	@sh scripts/chromium
 	@for name in $(BENCHES); do $(PY) -m bench.$$name || exit; done

@@ -15,8 +15,8 @@ from ingest.store import Store
 POOL = 50  # passages asked of each search before the two are fused
 READ = 20  # fused passages whose sentences are read
 
-# The weights of a passage's score, found by `python -m bench.retrieval --fit`. Fitted on one set of
-# questions they hold on the others; weights estimated per query did not, and gained nothing at home.
+# The weights of a passage's score. Fitted on one set of questions they hold on the others; weights
+# estimated per query did not, and gained nothing at home. `python -m bench.retrieval` measures them.
 DENSE, SENTENCE, LEXICAL = 0.40, 0.30, 0.30
 FIRST_DENSE = 2 / 3  # of similarity against BM25 before sentences are read
 
