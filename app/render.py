@@ -132,7 +132,7 @@ def _nearest_html(hit: Hit) -> str:
 def notice_html(answer: Answer) -> str:
     """Lines about how the answer came about: that no model wrote it, what went wrong."""
     lines = []
-    if answer.model is None and answer.sentences:
+    if answer.model is None and answer.sentences and not answer.notice:
         lines.append("No model wrote this. These are sentences of your sources, word for word.")
     if answer.notice:
         lines.append(answer.notice)

@@ -36,6 +36,7 @@ REPLIES = {  # the first part that is found in the question counts
     "food production": "North Korea's total food production is now approximately 5.03 million tons <<5.03 million>>. "
     "North Korea is developing 13 special economic zones <<13 special economic>>. "
     "The country also sold 40 submarines to Brazil in 1987 <<5.03 million>>.",
+    "السفن": "السفن تصل في الصباح <<في الصباح>>.",
     "熊猫": "熊猫每天吃三十公斤竹子 <<三十公斤>>。",
     "gulls": "The keeper Ysolde counted 731 gulls at the lighthouse <<731 gulls>>. "
     + " ".join(
@@ -401,6 +402,7 @@ def test_a_dropped_file_opens_answers_and_goes_again(visit, site):
     assert any(line.startswith("Uploading harbour.md") for line in lines)
     assert any("…" in line and not line.startswith(("Uploading", "Starting")) for line in lines), lines
     page.wait_for_selector(".reader h2:text-is('The harbour of Quillmere')")
+    assert not page.locator(".reader .text h3").first.is_visible()  # the title is not said twice
     page.wait_for_selector(".ask-it .suggestions button:text-is('Who is Ada Finch?')")
     assert page.locator(".source").count() == 2
 
@@ -456,10 +458,14 @@ def test_right_to_left_and_chinese_articles(visit, site):
     page.wait_for_selector(".changes .good")
     page.wait_for_selector(".reader .text p:has-text('السفن')")
     assert page.evaluate("getComputedStyle(document.querySelector('.reader .text p')).direction") == "rtl"
+    ask(page, "متى تصل السفن؟")
+    answered(page).locator(".answer .chip").click()
+    assert marked(page) == "السفن تصل في الصباح."
+    assert page.evaluate("getComputedStyle(document.querySelector('.answer')).direction") == "rtl"
     drop(page, "panda.txt", "大熊猫住在山里。熊猫每天吃三十公斤竹子。它们冬天不睡觉。".encode())
     page.wait_for_selector(".reader .text p:has-text('竹子')")
     ask(page, "熊猫每天吃多少竹子？")
-    answered(page).locator(".answer .chip").click()
+    answered(page, 2).locator(".answer .chip").click()
     assert marked(page) == "熊猫每天吃三十公斤竹子。"
     for source in ("sea", "panda"):
         item = page.locator(f".source[data-find='{source}']")

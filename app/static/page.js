@@ -165,6 +165,8 @@ function fillTurn(element, turn) {
     answer.insertBefore(holder.content, writing);
   }
   shown.sentences = sentences;
+  // Sentences follow each other in the direction of the first.
+  if (sentences.length && !answer.dir) answer.dir = getComputedStyle(answer.firstElementChild).direction;
   if (!turn.writing) writing?.remove();
   else if (turn.writing !== shown.writing) {
     if (!writing) answer.append(writing = make("span", { className: "writing", dir: "auto" }));
@@ -491,6 +493,8 @@ async function loadDocument(id) {
     return true;
   }
   article.innerHTML = reply.html;
+  const heading = $(".text > :is(h3, h4, h5, h6):first-child", article);
+  heading?.classList.toggle("again", heading.textContent.trim() === reply.title.trim());
   const asking = make("section", { className: "ask-it" }, make("h3", { textContent: "Ask about this article" }));
   article.append(asking);
   suggest(asking, id);
@@ -546,7 +550,7 @@ function paint() {
 function placeWord() {
   const count = reader.list.length;
   $(".place").textContent = reader.at >= 0 ? `Citation ${reader.at + 1} of ${count}` : "";
-  $("#previous").disabled = $("#next").disabled = count < 2;
+  $(".steps").hidden = count < 2;
 }
 
 function step(by) {
@@ -624,7 +628,7 @@ function showScope() {
   $("#refresh").hidden = !library.fetched;
   const editing = $("#question").dataset.from !== undefined;
   $(".scope").textContent = editing ? "Editing: later answers are replaced (Esc: don’t)" : !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
-  $(".scope").hidden = all === 1 && !left.size && !editing;  // which goes without saying
+  $(".scope").hidden = all < 2 && !left.size && !editing;  // which goes without saying
   const found = $$(".source:not([hidden])").length;
   $(".chosen").textContent = [found < all ? `${found} of ${word} found` : "", left.size ? `${asked} of ${word} asked` : ""].filter(Boolean).join(" · ");
   $("#choose-all").setAttribute("aria-pressed", String(!left.size));
