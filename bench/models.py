@@ -21,12 +21,11 @@ from typing import Any
 import httpx
 
 from app import prompt
-from app.answer import Answer, Finished, Turn
+from app.answer import Answer, Finished, Retrieved, Turn
 from app.ask import Road
 from app.check import Checker
 from app.embedded import EmbeddedServer, ServerOptions
 from app.endpoint import Endpoint
-from app.evaluate import Question, read_questions
 from app.evidence import select_evidence
 from app.followup import opening
 from app.model import EMBEDDED_LIMITS, ChatModel
@@ -38,8 +37,6 @@ from ingest.settings import Settings, load_settings
 from ingest.store import Store
 from ingest.sync import sync
 
-QUESTIONS = ROOT / "bench" / "questions" / "article_dev.jsonl"
-ASKED = 5  # questions of the first comparison
 USERS = 4
 CANCELS = 4
 ENDLESS = "root ::= [a-z ] root"  # never lets the model end
@@ -97,9 +94,9 @@ def bare(server: EmbeddedServer, messages: Sequence[dict[str, str]], **more: Any
 
 @contextmanager
 def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
-    """The road of a question on a server that is there, with what every conversation begins with read."""
+    """The road of a question on a server that is there; what requests begin with is read, as at the app's start."""
     model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, EMBEDDED_LIMITS)
-    for beginning in (prompt.talk(), opening()):  # as the app does at its start
+    for beginning in (prompt.talk(), opening()):
         bare(server, beginning, max_tokens=1)
     try:
         yield Road(store, Models({"embedded": model}), Checker(store.embedder.embed))
@@ -107,82 +104,89 @@ def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
         model.close()
 
 
-def ask(road: Road, question: str, history: Sequence[Turn] = ()) -> Answer:
-    """The whole answer."""
-    *_, last = road.ask(question, history)
-    assert isinstance(last, Finished)
-    return last.answer
+@dataclass(frozen=True)
+class Turned:
+    """One turn: the answer, what the model was asked, and milliseconds to its first word (None: it was not let)."""
+
+    answer: Answer
+    asked: list[dict[str, str]]
+    from_evidence_ms: float | None
+
+    @property
+    def from_question_ms(self) -> float | None:
+        """The same from the question, with the search and the rewriting of a follow-up."""
+        return self.answer.timings.first_token_ms
 
 
-def first_ms(answer: Answer) -> float | None:
-    """Milliseconds from the evidence to the model's first word; None when it was not let write."""
+def ask(road: Road, question: str, history: Sequence[Turn] = ()) -> Turned:
+    """Ask to the end."""
+    begun, known, asked, answer = perf_counter(), 0.0, [], None
+    for event in road.ask(question, history):
+        if isinstance(event, Retrieved):
+            known, asked = 1000 * (perf_counter() - begun), prompt.messages(event.query, event.evidence)
+        if isinstance(event, Finished):
+            answer = event.answer
+    assert answer
     first = answer.timings.first_token_ms
-    return None if first is None else first - answer.timings.retrieve_ms
+    return Turned(answer, asked, None if first is None else first - known)
 
 
-def beside_bare(settings: Settings, store: Store, questions: Sequence[Question]) -> dict[str, Any]:
-    """Both in the same order, each on a server that knows the beginning of the conversation and no more."""
-    with served(settings) as server, opened(server, store) as road:
-        ours = {one.question: first_ms(ask(road, one.question)) for one in questions}
-    alone = {}
-    with served(settings) as server:
-        bare(server, prompt.talk(), max_tokens=1)
-        for one in questions:
-            evidence = select_evidence(store, one.question, retrieve(store, one.question, k=8))
-            alone[one.question] = bare(server, prompt.messages(one.question, evidence), max_tokens=prompt.ANSWER_TOKENS)
-    pairs = [(mine, alone[question].after_ms) for question, mine in ours.items() if mine is not None]
+def conversations(road: Road) -> list[tuple[Turned, Turned]]:
+    """Each of CONVERSATIONS, one after the other."""
+    rows = []
+    for first, second in CONVERSATIONS:
+        before = ask(road, first)
+        rows.append((before, ask(road, second, [Turn(first, _said(before.answer))])))
+    return rows
+
+
+def beside_bare(rows: Sequence[tuple[Turned, Turned]], server: EmbeddedServer) -> dict[str, Any]:
+    """What was asked, asked of the model alone in the same order, so that each time the same is in its cache."""
+    for beginning in (prompt.talk(), opening()):
+        bare(server, beginning, max_tokens=1)
+    pairs = []
+    for turn in (turn for row in rows for turn in row):
+        alone = bare(server, turn.asked, max_tokens=prompt.ANSWER_TOKENS)
+        if turn.from_evidence_ms is not None:
+            pairs.append((turn.from_evidence_ms, alone.after_ms))
     return {
         "questions": len(pairs),
-        "declined": len(ours) - len(pairs),
-        "ours_ms": round(median(mine for mine, _ in pairs)),
-        "bare_ms": round(median(other for _, other in pairs)),
-        "later_ms": round(median(mine - other for mine, other in pairs)),
-        "later_ms_each": [round(mine - other) for mine, other in pairs],
+        "ours_ms": [round(ours) for ours, _ in pairs],
+        "bare_ms": [round(alone) for _, alone in pairs],
+        "later_ms": round(median(ours - alone for ours, alone in pairs)),
     }
 
 
-def second_turns(settings: Settings, store: Store) -> dict[str, Any]:
-    """The first word of the second turn beside that of the first, in conversations about one thing."""
-    rows, answers = [], []
-    with served(settings) as server, opened(server, store) as road:
-        for first, second in CONVERSATIONS:
-            before = ask(road, first)
-            said = " ".join(sentence.text for sentence in before.sentences)
-            after = ask(road, second, [Turn(first, said)])
-            rows.append((first_ms(before), first_ms(after)))
-            answers.append(" ".join(sentence.text for sentence in after.sentences))
-    kept = [(before, after) for before, after in rows if before and after]
-    return {
-        "conversations": len(kept),
-        "first_ms": [round(before) for before, _ in kept],
-        "second_ms": [round(after) for _, after in kept],
-        "second_answers": answers,
-        "ratio": round(median(after / before for before, after in kept), 2) if kept else None,
-    }
+def second_turns(rows: Sequence[tuple[Turned, Turned]]) -> dict[str, Any]:
+    """The first word of the second turn beside that of the first."""
+    found: dict[str, Any] = {"answers": [turn.answer.sentences and _said(turn.answer) for _, turn in rows]}
+    for name in ("from_evidence_ms", "from_question_ms"):
+        kept = [(getattr(one, name), getattr(two, name)) for one, two in rows]
+        kept = [(one, two) for one, two in kept if one and two]
+        found[name] = [(round(one), round(two)) for one, two in kept]
+        found[name.replace("_ms", "_ratio")] = round(median(two / one for one, two in kept), 2)
+    return found
 
 
-def users_at_once(settings: Settings, store: Store, questions: Sequence[Question]) -> dict[str, Any]:
+def users_at_once(road: Road) -> dict[str, Any]:
     """Four questions at the same moment."""
-    together: list[Answer] = []
-    with served(settings) as server, opened(server, store) as road:
-        threads = [
-            threading.Thread(target=lambda text: together.append(ask(road, text)), args=(one.question,))
-            for one in questions[:USERS]
-        ]
-        begun = perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        seconds = perf_counter() - begun
+    asked = [question for question, _ in CONVERSATIONS][:USERS]
+    together: list[Turned] = []
+    threads = [threading.Thread(target=lambda text: together.append(ask(road, text)), args=(one,)) for one in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return {
         "users": len(threads),
-        "finished": sum(bool(answer.sentences) and not answer.notice for answer in together),
-        "declined": sum(answer.abstained for answer in together),
-        "first_s": sorted(round((first_ms(answer) or 0) / 1000, 1) for answer in together),
-        "total_s": sorted(round(answer.timings.total_ms / 1000, 1) for answer in together),
-        "all_s": round(seconds, 1),
+        "finished": sum(bool(turn.answer.sentences) and not turn.answer.notice for turn in together),
+        "declined": sum(turn.answer.abstained for turn in together),
+        "total_s": sorted(round(turn.answer.timings.total_ms / 1000, 1) for turn in together),
     }
+
+
+def _said(answer: Answer) -> str:
+    return " ".join(sentence.text for sentence in answer.sentences)
 
 
 def cancels(settings: Settings, store: Store) -> dict[str, Any]:
@@ -248,14 +252,12 @@ def main() -> None:
         settings = load_settings(places, dotenv=Path("no.env"))
         sync(settings)
         store = Store.open(settings)
-        questions = [one for one in read_questions(QUESTIONS) if one.answerable and not one.history][:ASKED]
-        found = {
-            "model": chosen_model(settings).name,
-            "beside_bare": beside_bare(settings, store, questions),
-            "second_turn": second_turns(settings, store),
-            "users_at_once": users_at_once(settings, store, questions),
-            "cancel": cancels(settings, store),
-        }
+        with served(settings) as server, opened(server, store) as road:
+            rows = conversations(road)
+            many = users_at_once(road)
+        with served(settings) as server:
+            found = {"model": chosen_model(settings).name, "beside_bare": beside_bare(rows, server)}
+        found |= {"second_turn": second_turns(rows), "users_at_once": many, "cancel": cancels(settings, store)}
         store.close()
     write("models", found, tables(found))
 
@@ -264,22 +266,30 @@ def tables(found: dict[str, Any]) -> list[Table]:
     """The figures for people, each with its target."""
     first, second = found["beside_bare"], found["second_turn"]
     many, cancel = found["users_at_once"], found["cancel"]
+    ours, alone = median(first["ours_ms"]), median(first["bare_ms"])
+    pairs = len(second["from_evidence_ms"])
+    writing, reading = max(cancel["while_writing_ms"]), max(cancel["while_reading_ms"])
     rows = [
         (
             "first word after the evidence, later than the bare model on the same prompt",
-            f"{first['later_ms']} ms ({first['ours_ms']} beside {first['bare_ms']}; {first['questions']} questions)",
+            f"{first['later_ms']} ms ({ours:.0f} beside {alone:.0f}; {first['questions']} prompts)",
             "<= 50 ms",
         ),
-        ("second turn's first word / first turn's", f"{second['ratio']} ({second['conversations']} pairs)", "<= 0.5"),
+        (
+            "second turn's first word / first turn's, from the evidence",
+            f"{second['from_evidence_ratio']} ({pairs} pairs)",
+            "<= 0.5",
+        ),
+        ("the same from the question, a follow-up's rewriting included", f"{second['from_question_ratio']}", ""),
         (
             f"{many['users']} users at once",
-            f"{many['finished']} answered, {many['declined']} declined; done after {_listed(many['total_s'])} s",
-            "all done",
+            f"{many['finished']} answered, {many['declined']} declined, after {_listed(many['total_s'])} s",
+            "all finish",
         ),
-        ("cancel while writing, to another's first word", f"{max(cancel['while_writing_ms'])} ms at most", "< 1000 ms"),
-        ("cancel while reading, to another's first word", f"{max(cancel['while_reading_ms'])} ms at most", "< 1000 ms"),
+        ("cancel while writing, to the waiting one's first word", f"{writing} ms at most", "< 1000 ms"),
+        ("cancel while reading, to the waiting one's first word", f"{reading} ms at most", "< 1000 ms"),
     ]
-    note = f"Medians where not said. Another's first word costs {cancel['idle_ms']} ms on an idle server."
+    note = f"Medians where not said. The waiting one's first word costs {cancel['idle_ms']} ms on an idle server."
     return [Table(f"Models: {found['model']}, embedded", ("what", "seen", "target"), rows, note)]
 
 
