@@ -653,7 +653,8 @@ def test_a_file_named_in_an_event_is_not_served(plain: App) -> None:
         joined = page.join("ask", value)
         assert joined.status_code == 200
         assert "root:" not in json.dumps(list(page.messages()))
-    body = {"data": [file], "fn_index": 0, "session_hash": page.session, "event_data": {"turn": "t", "question": "?"}}
+    body = {"data": [file], "fn_index": page.events["ask"], "session_hash": page.session}
+    body["event_data"] = {"turn": "t", "question": "?"}
     assert plain.client.post("/gradio_api/queue/join", json=body).status_code in (200, 400, 422)
     for function in (
         "document",
