@@ -59,7 +59,6 @@ def build(room: Room, library: Library) -> gr.Blocks:
     """The page over `room` and `library`, not yet served."""
     page: gr.Blocks
     with gr.Blocks(title="Reading room", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT) as page:
-        _api(room)  # first: of two functions of one name, the first has it in the API
         _html("frame", html_template=_shell(), js_on_load=_FRAME, server_functions=_reads(room, library))
         answers = _html("answers", js_on_load=_ANSWERS + _VALUE.format(receive="answered"))
         changes = _html("changes", js_on_load=_CHANGES + _VALUE.format(receive="changed"))
@@ -82,12 +81,14 @@ def build(room: Room, library: Library) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         # All go through the queue: the route for events outside of it is closed (app/guard.py).
         streams = private | {"trigger_mode": "multiple"}
-        answers.ask(ask, outputs=answers, concurrency_limit=ANSWERING, **streams)
+        # Named apart from the API's `ask`: Gradio numbers the second of two functions of one name.
+        answers.ask(ask, outputs=answers, concurrency_limit=ANSWERING, api_name="answer", **streams)
         answers.stop(stop, concurrency_limit=None, **streams)
         # Not `change`: Gradio raises an event of that name whenever the value changes.
         changes.alter(alter, outputs=changes, concurrency_limit=1, **streams)
         changes.halt(halt, concurrency_limit=None, **streams)
         page.unload(leave)
+        _api(room)
     page.queue(max_size=WAITING, api_open=False)
     return page
 
