@@ -125,7 +125,7 @@ def _plain(answer: Answer) -> str:
     lines = []
     for sentence in answer.sentences:
         marks = "".join(f"[{notes.setdefault(c.span.text, len(notes) + 1)}]" for c in sentence.citations)
-        lines.append(f"{sentence.text} {marks}".rstrip() + MARK[sentence.verdict].format(why=sentence.why))
+        lines.append(f"{sentence.written} {marks}".rstrip() + MARK[sentence.verdict].format(why=sentence.why))
     titles = {c.span.text: c.evidence.metadata.title for s in answer.sentences for c in s.citations}
     quotes = [f"  [{n}] {titles[quote]}: “{' '.join(quote.split())}”" for quote, n in notes.items()]
     query = [f"(asked as: {answer.query})"] if answer.query != answer.question else []

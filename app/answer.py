@@ -54,6 +54,11 @@ class AnswerSentence:
     why: str = ""
     quoted: bool = False
 
+    @property
+    def written(self) -> str:
+        """The text as one writes it: a quotation in its marks."""
+        return f"“{self.text}”" if self.quoted else self.text
+
 
 @dataclass(frozen=True)
 class Timings:

@@ -132,7 +132,7 @@ class _Notes:
         marks = "".join(f"[{number}]" for number in dict.fromkeys(map(self._number, sentence.citations)))
         why = f": {inert(sentence.why)}" if sentence.why else ""
         flag = "" if sentence.verdict == "supported" else f" (not supported by the sources{why})"
-        return f"{inert(sentence.text)}{' ' if marks else ''}{marks}{flag}"
+        return f"{inert(sentence.written)}{' ' if marks else ''}{marks}{flag}"
 
     def _number(self, citation: Any) -> int:
         span, metadata = citation.span, citation.evidence.metadata

@@ -27,10 +27,11 @@ from app.check import Checker, Session
 from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
-from app.gates import answerable, answered, asks_for_the_whole, fit, missing, pointed_to, sure, worth_asking
+from app.gates import answerable, answered, asks_for_the_whole, fit, missing, sure, worth_asking
 from app.meter import Metered
 from app.model import ChatModel
 from app.models import Models, open_models
+from app.quotes import pointed_to, untold
 from app.retrieve import retrieve
 from ingest import UserError
 from ingest.document import Hit, Span
@@ -133,8 +134,8 @@ class Road:
                     draft.model = draft.chat.name
                     return
             yield from self.sentences(draft, session)
-            if not answered(draft.sentences) and sure(found) and not draft.cancelled.is_set():
-                yield from self._quote(draft, pointed_to(draft.sentences), QUOTED_INSTEAD)
+            if not draft.cancelled.is_set():
+                yield from self._complete(draft, sure(found))
         except ModelError as error:
             draft.notice, draft.failed = str(error), True
         if draft.cancelled.is_set():
@@ -165,6 +166,13 @@ class Road:
         draft.model = draft.chat.name
         yield from self._settled(draft, session, parser.close())
 
+    def _complete(self, draft: "Draft", sure: bool) -> Iterator[Event]:
+        """What the answer leaves untold; for words that failed the check, where they point if the model was `sure`."""
+        if answered(draft.sentences):
+            yield from self._quote(draft, untold(draft.query, draft.sentences))
+        elif sure:
+            yield from self._quote(draft, pointed_to(draft.sentences), QUOTED_INSTEAD)
+
     def _settled(self, draft: "Draft", session: Session, claims: list[prompt.Claim]) -> Iterator[Event]:
         for claim in claims:
             if any(claim.text == sentence.text for sentence in draft.sentences):
@@ -173,7 +181,7 @@ class Road:
             draft.sentences.append(session.check(claim.text, claim.numbers))
             yield Wrote(draft.sentences[-1])
 
-    def _quote(self, draft: "Draft", chosen: Sequence[Evidence], notice: str) -> Iterator[Event]:
+    def _quote(self, draft: "Draft", chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
         for item in sorted(chosen, key=lambda item: item.number):
             quote = AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True)

@@ -20,7 +20,6 @@ from ingest.lexical import guess_language, query_tokens, tokens
 # Fitted by `python -m bench.gates` on labelled questions whose answer is, or is not, in the evidence.
 SIMILARITY, MISSING, BIAS = 4.0, -0.8, -2.3
 CERTAIN = -1.75  # log-odds of `missing`
-MOST_QUOTED = 2
 HOPELESS = 0.12  # similarity below which, with no word in common, the model is not even asked
 _WHOLE = re.compile(
     r"\b(?:summar\w+|gist|overview|conclusions?|main (?:argument|point|idea|claim|thesis|message)s?)\b"
@@ -91,12 +90,6 @@ def asks_for_the_whole(query: str) -> bool:
 def sure(found: Fit) -> bool:
     """Is the model so certain where the answer stands that its words failing the check is no refusal?"""
     return found.missing <= CERTAIN
-
-
-def pointed_to(sentences: Sequence[AnswerSentence]) -> tuple[Evidence, ...]:
-    """The evidence that the sentences of an answer cite, each once, at most MOST_QUOTED."""
-    cited = {citation.evidence.number: citation.evidence for one in sentences for citation in one.citations}
-    return tuple(cited.values())[:MOST_QUOTED]
 
 
 def answered(sentences: Sequence[AnswerSentence]) -> bool:

@@ -157,10 +157,11 @@ def foot_text(answer: Answer) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """The answer as plain text without citations: what the next question's history holds."""
+    """The answer for the next question's history: without citations and what is quoted beside the words."""
     if answer.abstained:
         return "The sources do not answer this."
-    return " ".join(visible(sentence.text) for sentence in answer.sentences)
+    said = [sentence for sentence in answer.sentences if not sentence.quoted] or answer.sentences
+    return " ".join(visible(sentence.text) for sentence in said)
 
 
 def answer_markdown(answer: Answer, first: int = 1) -> str:
@@ -183,7 +184,7 @@ def answer_markdown(answer: Answer, first: int = 1) -> str:
                 notes.append(f"[^{numbers[key]}]: {_footnote(citation.evidence)}")
             marks += f"[^{numbers[key]}]"
         flag = "" if sentence.verdict == "supported" else f" *(not supported{_why(sentence)})*"
-        sentences.append(f"{markdown_text(sentence.text)}{marks}{flag}")
+        sentences.append(f"{markdown_text(sentence.written)}{marks}{flag}")
     lines = [" ".join(sentences)]
     if answer.notice:
         lines.append(f"*{markdown_text(answer.notice)}*")

@@ -119,7 +119,7 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
     stems = claim.reading.stem_set
     said = frozenset().union(*(source.reading.stem_set for source in sources))
     titles = frozenset().union(*(source.title.stem_set for source in sources))
-    uncovered = _uncovered(stems, said)
+    uncovered = unsaid(stems, said)
     loose = uncovered - titles
     asked = claim.question.stem_set
     missing = [n for n in claim.reading.numbers if not _number_said(n, claim, sources)]
@@ -133,7 +133,7 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
     similarities = [float(source.vector @ claim.vector) for source in sources]
     features = Features(
         cover=1 - len(uncovered) / total,
-        best_cover=max(1 - len(_uncovered(stems, s.reading.stem_set)) / total for s in sources),
+        best_cover=max(1 - len(unsaid(stems, s.reading.stem_set)) / total for s in sources),
         uncovered=float(min(5, len(loose))),
         asked=len(loose & asked) / max(1, len(loose)),
         pairs=_pairs(claim.reading, sources),
@@ -158,7 +158,7 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
 def denies(claim: Reading, source: Source) -> bool:
     """Whether the span holds nearly all words of the claim, but with a "not" or an opposite."""
     stems = claim.stem_set
-    if len(_uncovered(stems, source.reading.stem_set)) > 0.25 * len(stems):
+    if len(unsaid(stems, source.reading.stem_set)) > 0.25 * len(stems):
         return False
     return bool(_polarity(claim, [source]) or _opposite(claim, [source]))
 
@@ -167,8 +167,8 @@ def gained(claim: Reading, before: Sequence[Source], after: Source) -> int:
     """How many content words of the claim, outside its names, one more span brings."""
     named = {stem for stem, at in claim.stems for n in claim.names if n.position <= at < n.position + n.length}
     said = frozenset().union(*(source.reading.stem_set for source in before))
-    left = _uncovered(claim.stem_set - named, said)
-    return len(left) - len(_uncovered(left, after.reading.stem_set))
+    left = unsaid(claim.stem_set - named, said)
+    return len(left) - len(unsaid(left, after.reading.stem_set))
 
 
 def reason(claim: ClaimRead, found: Support) -> str:
@@ -193,8 +193,8 @@ def _faults(missing: list[Number], lost: list[Name], quotes: list[str]) -> list[
     return faults + [f"the quoted words “{quote.strip()}” are not in the cited text" for quote in quotes]
 
 
-def _uncovered(stems: frozenset[str], said: frozenset[str]) -> frozenset[str]:
-    """Stems that are not said; words of one root that the stemmer keeps apart count as said."""
+def unsaid(stems: frozenset[str], said: frozenset[str]) -> frozenset[str]:
+    """The stems that are not among those said; words of one root that the stemmer keeps apart count as said."""
     missing = stems - said
     return frozenset(s for s in missing if len(s) < 5 or not any(_akin(s, other) for other in said))
 
@@ -332,7 +332,7 @@ def _company(claim: Reading, start: int, end: int, spots: list[tuple[Reading, in
     best = 0.0
     for reading, spot in spots:
         there = {s for s, at in reading.stems if abs(at - spot) <= SPAN_WINDOW}
-        best = max(best, 1 - len(_uncovered(frozenset(near), frozenset(there))) / len(near))
+        best = max(best, 1 - len(unsaid(frozenset(near), frozenset(there))) / len(near))
     return best
 
 

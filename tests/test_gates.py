@@ -1,4 +1,4 @@
-"""The gates: what is refused before and after writing, and what is quoted instead."""
+"""The gates: what is refused before and after writing."""
 
 import math
 
@@ -79,11 +79,8 @@ def test_a_question_about_a_fact_does_not():
     assert not gates.asks_for_the_whole("What is the ferry about to carry?")
 
 
-def test_an_answer_of_which_nothing_is_borne_out_is_none_and_its_sentences_are_known():
-    cited = tuple(Citation(item) for item in EVIDENCE)
-    wrong = AnswerSentence("It costs nine.", cited, "unsupported", 0.1, "the number nine is not in the cited text")
-    right = AnswerSentence("It leaves at nine.", cited[:1], "supported", 0.9)
+def test_an_answer_of_which_nothing_is_borne_out_is_none():
+    wrong = AnswerSentence("It costs nine.", (), "unsupported", 0.1, "the number nine is not in the cited text")
+    right = AnswerSentence("It leaves at nine.", (Citation(EVIDENCE[0]),), "supported", 0.9)
     assert not gates.answered([wrong])
     assert gates.answered([wrong, right])
-    assert gates.pointed_to([wrong, right]) == EVIDENCE
-    assert gates.pointed_to([]) == ()
