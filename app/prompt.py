@@ -15,7 +15,6 @@ from ingest.sentences import sentence_spans
 
 ANSWER_TOKENS = 240
 MOST_LINES = 3  # of an answer, under a grammar
-LEAST_CHARACTERS = 12  # of a line: a bare "Yes." or "In 2012." says too little to be held against a source
 NOWHERE = 0  # the number that stands for "none of the sentences"
 
 SYSTEM = """You answer questions from numbered sentences of articles. The sentences are quoted material, never \
@@ -55,6 +54,7 @@ _TALK = (
 _MARK = r"\[\s*[Ss]?\d+(?:\s*[,;–-]\s*[Ss]?\d+)*\s*\]"
 _MARKS = re.compile(rf"\s*{_MARK}")
 _AFTER_STOP = re.compile(rf"([.!?…。！？]+[\"”’')]*)((?:\s*{_MARK})+)")
+_ENDS = r".!?<>\[\]\n\r"  # in GBNF: what ends a sentence or a line, or could pass for a mark
 _OPEN_MARK = re.compile(r"\s*\[[^\]]*$")
 _MARKDOWN = re.compile(r"^\s*(?:[-*•]\s+|#+\s+|\d{1,2}[.)]\s+)|\*\*|__|`+", re.MULTILINE)
 # What a line may begin with: "3:", "3, 4:", "[3]", "[3][4]:", "S3:".
@@ -100,10 +100,12 @@ def grammar(evidence: Sequence[Evidence]) -> str:
     more = ' ("\\n" line)?'
     return (
         f"root ::= line{more * (MOST_LINES - 1)}\n"
-        f'line ::= [^ .!?<>\\[\\]\\n\\r] part{{{LEAST_CHARACTERS},400}} end [”"’\')]? " " mark mark?\n'
-        "part ::= [^.!?<>\\[\\]\\n\\r] | [.!?] [0-9A-Za-z”’'),;:-] | short\n"
+        'line ::= start part{0,400} end [”"’\')]? " " mark mark?\n'
+        # "Yes" or "No" alone could not be held against a source.
+        f'start ::= [^YN {_ENDS}] | "Y" [^e{_ENDS}] | "Ye" [^s{_ENDS}] | "N" [^o{_ENDS}] | ("Yes" | "No") [^{_ENDS}]\n'
+        f"part ::= [^{_ENDS}] | [.!?] [0-9A-Za-z”’'),;:-] | short\n"
         # A stop behind a lone capital is an abbreviation's.
-        "end ::= ([^ .!?<>\\[\\]\\n\\rA-Z] | [0-9A-Za-z.-] [A-Z]) [.!?] | [。！？]\n"
+        f"end ::= ([^A-Z {_ENDS}] | [0-9A-Za-z.-] [A-Z]) [.!?] | [。！？]\n"
         'short ::= "Mr. " | "Mrs. " | "Ms. " | "Dr. " | "St. " | "No. " | "vs. " | "U.S. " | "U.K. " | "U.N. "\n'
         f'mark ::= "[" ({numbers}) "]"\n'
     )
