@@ -124,4 +124,8 @@ DEMONYMS = {
     "spanish": "spain", "thai": "thailand", "polish": "poland", "british": "kingdom", "american": "states",
     "americans": "states", "danish": "denmark", "turkish": "turkey", "burmese": "myanmar", "filipino": "philippines",
     "irish": "ireland", "finnish": "finland", "english": "england", "scottish": "scotland", "peruvian": "peru",
+    # A capital stands for its government.
+    "moscow": "russia", "beijing": "china", "tokyo": "japan", "pyongyang": "korea", "seoul": "korea",
+    "kyiv": "ukraine", "tehran": "iran", "ankara": "turkey", "berlin": "germany", "paris": "france",
+    "london": "britain", "delhi": "india", "hanoi": "vietnam", "jakarta": "indonesia",
 }  # fmt: skip
