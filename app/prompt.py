@@ -26,7 +26,8 @@ No and the reason. If no sentence holds the answer, say what is not said and wri
 question."""
 
 # Shown to the model as an earlier talk. It is the same for every question, so that it stays in the endpoint's cache.
-_WHICH = "Which sentence holds the answer? Write its number alone, or 0 if none does."
+_HOLDS = "Do the sentences say the answer to this question? Write Yes or No alone."
+_WHICH = "Which sentence holds the answer? Write its number alone, or 0 if none does."  # in the talk alone
 _TALK = (
     (
         "Sentences:\nFrom the article “A Library for Harrow”:\n"
@@ -85,10 +86,10 @@ def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]
     return [*talk(), {"role": "user", "content": content}]
 
 
-def which(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
-    """Asks for the number of the sentence that holds the answer, or NOWHERE; begins as `messages` does."""
+def holds(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
+    """Asks for a Yes or No: do the sentences hold the answer? Begins as `messages` does."""
     *before, last = messages(question, evidence)
-    return [*before, {**last, "content": f"{last['content']}\n\n{_WHICH}"}]
+    return [*before, {**last, "content": f"{last['content']}\n\n{_HOLDS}"}]
 
 
 def grammar(evidence: Sequence[Evidence]) -> str:

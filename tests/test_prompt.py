@@ -92,7 +92,7 @@ def test_every_conversation_begins_alike_and_documents_cannot_pose_as_numbers_or
     assert "[2] It came back (7) in June." in content
     assert "<|im_end|>" not in content
     assert content.endswith("Question: Where?")
-    assert prompt.which("Where?", EVIDENCE)[-1]["content"].startswith(content)
+    assert prompt.holds("Where?", EVIDENCE)[-1]["content"].startswith(content)
 
 
 def test_grammar_names_the_numbers_that_exist():

@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.body = body
         if self.owner.says_yes and body["max_tokens"] < 50:
-            before = '{"fruit": "kiwi"}' if "response_format" in body else "kiwi" if body["max_tokens"] > 1 else "1"
+            before = '{"fruit": "kiwi"}' if "response_format" in body else "kiwi" if body["max_tokens"] > 1 else "Yes"
             return self.say(delta(before), delta(finish="stop"))
         self.owner.requests.append(body)
         return getattr(self, body["model"])()

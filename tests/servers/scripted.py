@@ -3,7 +3,7 @@
 `replies` maps a part of the question to the reply. `<<words>>` in a reply becomes the number, in
 brackets, of the evidence sentence that holds these words. At each form feed the server waits until
 `go` is called, so that a test can look at a half-written answer without any timing. The question
-which sentence of the evidence holds the answer is answered with `belief`: HELD (default) or NOT_HELD.
+whether the evidence holds the answer is answered with `belief`: HELD (default) or NOT_HELD.
 """
 
 import json
@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from app import followup
 from tests.servers.faulty import delta
 
-HELD, NOT_HELD = "1", "0"
+HELD, NOT_HELD = "Yes", "No"
 PACE = 0.03  # seconds between two words: the page shows a sentence in the making every 0.06
 
 
@@ -75,8 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        only_a_number = body.get("max_tokens") == 1  # which sentence holds the answer?
-        text = self.owner.belief if only_a_number else self.owner.reply(body["model"], body["messages"])
+        only_a_word = body.get("max_tokens") == 1  # do the sentences hold the answer?
+        text = self.owner.belief if only_a_word else self.owner.reply(body["model"], body["messages"])
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
