@@ -73,6 +73,7 @@ sys.addaudithook(watch)
 """
 
 
+@pytest.mark.nightly  # a minute; tests/test_server.py watches the page's start in every run
 def test_the_default_mode_answers_and_connects_to_nothing_but_this_machine(seed_settings, questions, tmp_path):
     """`app ask` with nothing set: it and all its Python children are watched from their first line by an audit hook."""
     (tmp_path / "sitecustomize.py").write_text(WATCH)
