@@ -16,7 +16,7 @@ from ingest.store import Store
 # What a sentence's fit is made of; the shape of the optimum is flat (`python -m bench.retrieval`).
 SIMILARITY, COVER, PASSAGE = 1.0, 0.5, 2.0
 LIMIT = 10  # sentences: reading them is most of the time to the first word on a CPU
-MOST = 12  # sentences with those of the turn before
+MOST = 15  # sentences with those of the turn before
 CONVERSATIONS = 64
 
 
