@@ -13,7 +13,7 @@ import numpy as np
 from app.claims import Name, Reading, flat
 from app.numbers import Number
 from app.roles import swapped
-from app.wordlists import DEMONYMS
+from app.wordlists import PLACES
 
 CLAIM_WINDOW, SPAN_WINDOW = 4, 7  # tokens on each side of a number or name that are its context
 
@@ -251,12 +251,12 @@ def _longer_form(name: Name, source: Source) -> bool:
 
 
 def _word_in(word: str, words: frozenset[str]) -> bool:
-    return word in words or DEMONYMS.get(word) in words or any(_same_root(word, other) for other in words)
+    return word in words or PLACES.get(word) in words or any(_same_root(word, other) for other in words)
 
 
 def _same_root(one: str, other: str) -> bool:
     """ "Chinese" and "China", "Singaporean" and "Singapore", "Japan" and "Japanese", "Koreas"."""
-    if DEMONYMS.get(other) == one:
+    if PLACES.get(other) == one:
         return True
     short, long = sorted((one, other), key=len)
     root = short[:-1] if short[-1] in "aeoy" else short

@@ -118,8 +118,8 @@ CONTRACTIONS = tuple(
     )
 )
 
-# Shares a root with the country that it stands for, unlike "Chinese" and "China".
-DEMONYMS = {
+# Words for a country that share no root with its name, as "Chinese" does with "China".
+PLACES = {
     "dutch": "netherlands", "french": "france", "welsh": "wales", "greek": "greece", "swiss": "switzerland",
     "spanish": "spain", "thai": "thailand", "polish": "poland", "british": "kingdom", "american": "states",
     "americans": "states", "danish": "denmark", "turkish": "turkey", "burmese": "myanmar", "filipino": "philippines",

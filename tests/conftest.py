@@ -113,3 +113,14 @@ def scripted_site(seed_settings: Settings) -> Iterator[tuple[str, "ScriptedServe
     places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
     with ScriptedServer() as script, serving(OPENAI_BASE_URL=script.url, CHAT_MODEL="scripted", **places) as address:
         yield address, script
+
+
+@pytest.fixture
+def zones_address(scripted_site) -> str:
+    """The address of `scripted_site`, whose model knows how many special economic zones there are."""
+    from tests.servers.scripted import HELD
+
+    address, script = scripted_site
+    script.belief = HELD
+    script.replies = {"special economic zones": "North Korea is developing 13 special economic zones <<13 special>>."}
+    return address

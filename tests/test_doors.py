@@ -13,7 +13,6 @@ from gradio_client.exceptions import AppError
 from ingest.settings import ROOT
 from ingest.store import Store
 from tests.browser import serving
-from tests.servers.scripted import HELD
 from tests.test_mcp import session
 
 ZONES = "How many special economic zones is North Korea developing?"
@@ -23,16 +22,8 @@ SITE = "http://127.0.0.1:7860"
 
 
 @pytest.fixture
-def address(scripted_site):
-    address, script = scripted_site
-    script.belief = HELD
-    script.replies = {"special economic zones": "North Korea is developing 13 special economic zones <<13 special>>."}
-    return address
-
-
-@pytest.fixture
-def client(address):
-    return Client(address, verbose=False)
+def client(zones_address):
+    return Client(zones_address, verbose=False)
 
 
 def test_the_endpoints_are_named_and_described_and_the_events_of_the_page_are_none(client):
@@ -74,11 +65,11 @@ def test_a_fault_of_the_caller_is_one_line(client, endpoint, given, line):
     assert str(told.value).startswith(line) and "\n" not in str(told.value)
 
 
-def test_the_examples_of_the_readme_work(address):
+def test_the_examples_of_the_readme_work(zones_address):
     printed = []
     for kind, example in EXAMPLES:
         assert SITE in example
-        here = example.replace(SITE, address)
+        here = example.replace(SITE, zones_address)
         if kind == "json":
             continue
         command = ["sh", "-c", here] if kind == "sh" else [sys.executable, "-c", here]
@@ -89,13 +80,13 @@ def test_the_examples_of_the_readme_work(address):
     assert all("13 special economic zones" in text for text in printed)
 
 
-def test_the_mcp_configuration_of_the_readme_leads_to_the_tools(address):
+def test_the_mcp_configuration_of_the_readme_leads_to_the_tools(zones_address):
     (example,) = [json.loads(example) for kind, example in EXAMPLES if kind == "json"]
     (server,) = example["mcpServers"].values()
     assert server["url"] == f"{SITE}/mcp"
 
     async def tools():
-        async with session(address) as opened:
+        async with session(zones_address) as opened:
             return {tool.name for tool in (await opened.list_tools()).tools}
 
     assert anyio.run(tools) == {"search", "ask", "read"}

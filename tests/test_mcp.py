@@ -9,20 +9,16 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from ingest.store import Store
-from tests.servers.scripted import HELD
 
 ZONES = "How many special economic zones is North Korea developing?"
 
 
 @pytest.fixture
-def call(scripted_site):
+def call(zones_address):
     """`call(tool, **arguments)`: the tool's result as an object, or the line of its error."""
-    address, script = scripted_site
-    script.belief = HELD
-    script.replies = {"special economic zones": "North Korea is developing 13 special economic zones <<13 special>>."}
 
     def start(tool, **arguments):
-        return anyio.run(_call, address, tool, arguments)
+        return anyio.run(_call, zones_address, tool, arguments)
 
     return start
 
