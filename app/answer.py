@@ -101,11 +101,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """First event: the query used, the passages found, best first, and the evidence cut from them."""
+    """First event: the query used and the passages found, best first.
+
+    The next one replaces it: their final order, and the evidence cut from them. A query that is
+    rewritten brings a third.
+    """
 
     query: str
     hits: tuple[Hit, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True)

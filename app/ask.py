@@ -6,6 +6,7 @@ Knows nothing of pages, terminals or JSON.
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -32,7 +33,7 @@ from app.meter import Metered
 from app.model import ChatModel
 from app.models import Models, open_models
 from app.quotes import pointed_to, untold
-from app.retrieve import retrieve
+from app.retrieve import retrieve, search
 from ingest import UserError
 from ingest.document import Hit, Span
 from ingest.settings import Settings
@@ -73,11 +74,16 @@ class Road:
         return cls(store, open_models(settings), Checker(store.embedder.embed))
 
     def warm(self) -> None:
-        """Have the default model, if it is embedded, read what requests begin with, before a question comes.
+        """Before a question comes, open the index, and have an embedded default model read what requests begin with.
 
         Not for who asks at once: the question's own reading would then share the processor with this.
         """
+        threading.Thread(target=self._open_index, name="warm-index", daemon=True).start()
         self.model.warm(prompt.talk(), opening())
+
+    def _open_index(self) -> None:
+        with suppress(UserError):  # whoever asks is told of it
+            search(self.store, "What is said?").read(1)
 
     def ask(
         self,
@@ -106,7 +112,10 @@ class Road:
     def retrieve(
         self, draft: "Draft", question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
     ) -> Iterator[Event]:
-        """Passages at once; of a question that leans on the conversation a second time, with the rewritten query."""
+        """Passages at once, then ranked by their sentences, with the evidence.
+
+        The same with the rewritten query for a question that leans on the conversation; what is there stays shown.
+        """
         self.store.refresh()
         follows = leans(question, history)
         queries = [with_context(question, history)] if follows else [question]
@@ -114,9 +123,13 @@ class Road:
         before = self.conversations.get((asked, among))
         for query in queries:
             draft.query = query
-            draft.hits = tuple(retrieve(self.store, query, k=PASSAGES, document_ids=document_ids))
+            found = search(self.store, query, k=PASSAGES, document_ids=document_ids)
+            if not draft.retrieved:
+                passages = Retrieved(query, tuple(found.first(PASSAGES)))
+                draft.retrieved = perf_counter()
+                yield passages
+            draft.hits = tuple(found.read(PASSAGES))
             draft.evidence = continued(before, select_evidence(self.store, query, draft.hits), draft.hits)
-            draft.retrieved = draft.retrieved or perf_counter()
             yield Retrieved(query, draft.hits, draft.evidence)
             if follows and len(queries) == 1:
                 queries.append(standalone(question, history, draft.chat))

@@ -10,7 +10,7 @@ from typing import Any
 
 from app import shelf
 from app.room import UNFORESEEN, Room
-from app.suggest import suggest
+from app.suggest import Suggestion, suggest
 from ingest import UserError
 from ingest.add import Upload, add_sources, refresh_sources
 from ingest.document import Document
@@ -31,6 +31,7 @@ class Library:
         self._room, self._uploads = room, uploads
         self._stops: dict[str, threading.Event] = {}
         self._questions: dict[str, list[str]] = {}
+        self._first: tuple[int, list[str]] = (-1, [])
 
     def sources(self) -> dict[str, Any]:
         """The list as HTML, the ids, and how many sources can be fetched again."""
@@ -38,7 +39,7 @@ class Library:
         entries = catalog.documents()
         items = [shelf.source_html(entry.document_id, entry.metadata, entry.passages) for entry in entries]
         return {
-            "list": "".join(items),
+            "list": shelf.list_html(items),
             "ids": [entry.document_id for entry in entries],
             "fetched": sum((entry.metadata.origin or "").startswith(WEB) for entry in entries),
         }
@@ -55,20 +56,33 @@ class Library:
     def suggestions(self, document_id: str | None) -> dict[str, Any]:
         """Questions that one article, or the first few, can answer: their own sentences are what is found."""
         catalog = self._room.road.store.catalog
-        ids = [document_id] if document_id else [entry.document_id for entry in catalog.documents()[:SUGGESTED]]
+        ids = [document_id] if document_id else self._first_ids()
         found = [self._suggested(catalog.document(one)) for one in ids]
         turns = max(map(len, found), default=0)
         return {"questions": [one[turn] for turn in range(turns) for one in found if turn < len(one)][:SUGGESTED]}
+
+    def _first_ids(self) -> list[str]:
+        """The first few articles: all must be read to tell, so once for each commit."""
+        catalog = self._room.road.store.catalog
+        generation = catalog.generation()
+        if self._first[0] != generation:
+            self._first = generation, [entry.document_id for entry in catalog.documents()[:SUGGESTED]]
+        return self._first[1]
 
     def _suggested(self, document: Document) -> list[str]:
         """Kept for each document, because holding a question against the store takes a while."""
         from app.ask import finds
 
+        store = self._room.road.store
+
+        def answers(one: Suggestion) -> bool:
+            self._room.step_aside()
+            return finds(store, one.question, one.sentence)
+
         if document.document_id not in self._questions:
             while len(self._questions) >= REMEMBERED:
                 self._questions.pop(next(iter(self._questions)))
-            store = self._room.road.store
-            asked = (one.question for one in suggest(document) if finds(store, one.question, one.sentence))
+            asked = (one.question for one in suggest(document) if answers(one))
             self._questions[document.document_id] = list(islice(asked, SUGGESTED))
         return self._questions[document.document_id]
 

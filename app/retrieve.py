@@ -30,41 +30,78 @@ class _Found:
     lexical: float
 
 
+@dataclass(frozen=True)
+class Search:
+    """What both searches found for a query, before the sentences of the passages are read; made by `search`.
+
+    Reading them takes many times as long as finding the passages: who waits for these is served by `first`.
+    """
+
+    store: Store
+    query: Query
+    found: Sequence[_Found]
+
+    def first(self, k: int) -> list[Hit]:
+        """The `k` best, best first, as if no passage had a sentence that fits better than the whole."""
+        return self._hits(self._scores(UNREAD * self._dense), k, {}) if self.found else []
+
+    def read(self, k: int) -> list[Hit]:
+        """The `k` best, best first, with their sentences read. Raises `UserError` when the embedder fails."""
+        if not self.found:
+            return []
+        dense, found = self._dense, self.found
+        first = FIRST_DENSE * dense + (1 - FIRST_DENSE) * _shares(self._lexical)
+        sentence = UNREAD * dense
+        top = [int(row) for row in np.argsort(-first, kind="stable")[:READ]]
+        passages = self.store.catalog.passages([found[row].passage_id for row in top])
+        read = [row for row in top if found[row].passage_id in passages]
+        candidates = [Candidate(*passages[found[row].passage_id], found[row].dense, float(first[row])) for row in read]
+        for reading in read_sentences(self.store, self.query, candidates):
+            row = read[reading.passage]
+            sentence[row] = max(sentence[row], reading.similarity)
+        return self._hits(self._scores(sentence), k, passages)
+
+    @property
+    def _dense(self) -> np.ndarray:
+        return np.asarray([one.dense for one in self.found])
+
+    @property
+    def _lexical(self) -> np.ndarray:
+        return np.asarray([one.lexical for one in self.found])
+
+    def _scores(self, sentence: np.ndarray) -> np.ndarray:
+        return fuse(self._dense, sentence, self._lexical, self.query.greatest_bm25)
+
+    def _hits(self, scores: np.ndarray, k: int, known: Mapping[str, tuple[Passage, Metadata]]) -> list[Hit]:
+        best = sorted(range(len(self.found)), key=lambda row: (-scores[row], self.found[row].passage_id))[:k]
+        order = [(self.found[row], scores[row]) for row in best]
+        missing = [one.passage_id for one, _ in order if one.passage_id not in known]
+        passages = {**known, **self.store.catalog.passages(missing)}
+        return [_hit(one, *passages[one.passage_id], score) for one, score in order if one.passage_id in passages]
+
+
+def search(store: Store, query: str, *, k: int = 8, document_ids: Sequence[str] | None = None) -> Search:
+    """Both searches for `query`, deep enough for `k` passages; among `document_ids` alone when given.
+
+    Candidates are the POOL nearest by embedding and the POOL best by BM25, each with both scores,
+    exactly. Raises `UserError` when the embedder fails.
+    """
+    if not query.strip() or (document_ids is not None and not document_ids) or k < 1:
+        return Search(store, Query(query, np.zeros(0, np.float32), {}), ())
+    asked = Query.read(store, query)
+    return Search(store, asked, _candidates(store, asked, max(POOL, k), document_ids))
+
+
 def retrieve(store: Store, query: str, *, k: int = 8, document_ids: Sequence[str] | None = None) -> list[Hit]:
     """The `k` passages that fit `query` best, best first; of `document_ids` alone when given.
 
-    Candidates are the POOL nearest by embedding and the POOL best by BM25, each with both scores,
-    exactly. Of the READ best of their weighted sum (BM25 as a share of the best: a weighted sum of
+    Of the READ best by a weighted sum of their scores (BM25 as a share of the best: a weighted sum of
     scores keeps what ranks lose, Bruch et al. 2023) sentences are embedded, and the most similar
     sentence counts too: a small model sees one fact in a sentence better than in a paragraph.
     `Hit.score`, 0 to 1, can be compared between queries; see `fuse`. Raises `UserError` when the
     embedder fails.
     """
-    if not query.strip() or (document_ids is not None and not document_ids) or k < 1:
-        return []
-    asked = Query.read(store, query)
-    found = _candidates(store, asked, max(POOL, k), document_ids)
-    if not found:
-        return []
-    dense = np.asarray([one.dense for one in found])
-    lexical = np.asarray([one.lexical for one in found])
-    first = FIRST_DENSE * dense + (1 - FIRST_DENSE) * _shares(lexical)
-    sentence = UNREAD * dense
-    top = [int(row) for row in np.argsort(-first, kind="stable")[:READ]]
-    passages = store.catalog.passages([found[row].passage_id for row in top])
-    read = [row for row in top if found[row].passage_id in passages]
-    candidates = [Candidate(*passages[found[row].passage_id], found[row].dense, float(first[row])) for row in read]
-    for reading in read_sentences(store, asked, candidates):
-        row = read[reading.passage]
-        sentence[row] = max(sentence[row], reading.similarity)
-    scores = fuse(dense, sentence, lexical, asked.greatest_bm25)
-    order = sorted(range(len(found)), key=lambda row: (-scores[row], found[row].passage_id))[:k]
-    passages |= store.catalog.passages([found[row].passage_id for row in order if row not in top])
-    return [
-        _hit(found[row], *passages[found[row].passage_id], scores[row])
-        for row in order
-        if found[row].passage_id in passages
-    ]
+    return search(store, query, k=k, document_ids=document_ids).read(k)
 
 
 def fuse(dense: np.ndarray, sentence: np.ndarray, lexical: np.ndarray, greatest: float) -> np.ndarray:

@@ -23,6 +23,7 @@ BETWEEN = 0.06  # seconds between two messages while a sentence is being written
 HISTORY = 6  # earlier turns that are taken as context
 HISTORY_CHARACTERS = 2_000  # of each
 AT_ONCE = 3  # questions of one browser session being answered at a time
+PATIENCE = 2.0  # seconds that work which no one waits for steps aside for a question
 AT_DOORS = 16  # questions of other programs (/v1, /mcp) being answered at a time
 UNFORESEEN = "Something went wrong here that was not foreseen. Try again; the log of the server has the details."
 
@@ -41,6 +42,8 @@ class Room:
         self._opened = threading.Event()
         self._lock = threading.Lock()
         self._running: dict[tuple[str, str], threading.Event] = {}
+        self._quiet = threading.Event()
+        self._quiet.set()
         self._at_doors = threading.BoundedSemaphore(AT_DOORS)
 
     def open(self) -> None:
@@ -138,12 +141,19 @@ class Room:
             cancelled.set()
             with self._lock:
                 self._running.pop((session, turn), None)
+                if not self._running:
+                    self._quiet.set()
 
     def _begin(self, session: str, turn: str, cancelled: threading.Event) -> None:
         with self._lock:
             if sum(key[0] == session for key in self._running) >= AT_ONCE:
                 raise UserError("Other questions of yours are still being answered: wait, or stop one.")
             self._running[session, turn] = cancelled
+            self._quiet.clear()
+
+    def step_aside(self) -> None:
+        """Called between two pieces of work that no one waits for: while questions are answered, that is a pause."""
+        self._quiet.wait(PATIENCE)
 
     def stop(self, session: str, turn: str | None = None) -> None:
         """End one question of a browser session, or all of them."""

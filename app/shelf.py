@@ -1,11 +1,14 @@
 """The library and the reader of the page: sources and documents as HTML."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from app.render import byline, visible, web_link
 from app.typeset import document_html
 from ingest.document import Document
+
+BLOCK = 40  # sources of a block of the list
 
 
 def reader_html(document: Document) -> str:
@@ -39,12 +42,21 @@ def source_html(document_id: str, metadata: Any, passages: int) -> str:
         else ""
     )
     return (
-        f'<li class="source" data-document="{document_id}" data-find="{find}">'
+        f'<div role="listitem" class="source" data-document="{document_id}" data-find="{find}">'
         f'<input type="checkbox" checked aria-label="Ask {title}">'
         f'<button type="button" class="opens" data-document="{document_id}" dir="auto">{title}</button>'
         f'<p class="about" dir="auto">{escape(about)}</p>'
-        f'{again}<button type="button" class="remove" aria-label="Remove {title}" title="Remove">×</button></li>'
+        f'{again}<button type="button" class="remove" aria-label="Remove {title}" title="Remove">×</button></div>'
     )
+
+
+def list_html(sources: Sequence[str]) -> str:
+    """The list of sources in blocks, of which the browser lays out those alone that are in sight.
+
+    The browser looks at each block whenever it draws: one a source would be a task of its own with thousands.
+    """
+    blocks = (sources[at : at + BLOCK] for at in range(0, len(sources), BLOCK))
+    return "".join(f'<div class="block" style="--sources: {len(block)}">{"".join(block)}</div>' for block in blocks)
 
 
 def _host(url: str) -> str:

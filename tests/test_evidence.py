@@ -7,7 +7,7 @@ import pytest
 from app.answer import Finished, Retrieved, Turn
 from app.ask import Road
 from app.evidence import CONVERSATIONS, MOST, Conversations, continued, select_evidence
-from app.retrieve import retrieve
+from app.retrieve import retrieve, search
 from ingest.store import Store
 from tests.servers.faulty import FaultyServer
 
@@ -60,6 +60,22 @@ def test_only_the_latest_conversations_are_remembered(store):
     assert (kept.get(0), kept.get(1), kept.get("unknown")) == ((), evidence, ())
 
 
+def test_passages_are_known_before_their_sentences_are_read(store):
+    found_at_once = search(store, FOOD)
+    first, read = found_at_once.first(8), found_at_once.read(8)
+    assert read == retrieve(store, FOOD, k=8)
+    for hits in (first, read):
+        assert len(hits) == 8 and hits == sorted(hits, key=lambda hit: -hit.score)
+    assert len({hit.passage.passage_id for hit in first} & {hit.passage.passage_id for hit in read}) >= 4
+    for hit in first:
+        span = hit.passage.span
+        assert store.catalog.document(span.document_id).text[span.start : span.end] == span.text
+    same = {hit.passage.passage_id: hit.score for hit in read}
+    assert all(hit.score <= same.get(hit.passage.passage_id, 1.0) for hit in first)  # a sentence can only add
+    for nothing in (search(store, "  "), search(store, FOOD, document_ids=[])):
+        assert nothing.first(8) == nothing.read(8) == []
+
+
 def test_the_second_request_begins_as_the_first_did(seed_settings):
     """The endpoint has read that part, and need not again; a first turn elsewhere changes nothing."""
     with FaultyServer() as server:
@@ -73,7 +89,12 @@ def test_the_second_request_begins_as_the_first_did(seed_settings):
     first, second, fresh = (request["messages"][-1]["content"] for request in server.requests)
     assert second.startswith(first.partition("\n\nQuestion:")[0] + "\n")
     assert not fresh.startswith(second[:200])
-    shown = [next(event for event in turn if isinstance(event, Retrieved)).evidence for turn in (*events, alone)]
+    for turn in (*events, alone):
+        at_once = turn[0]
+        assert isinstance(at_once, Retrieved) and len(at_once.hits) == 8 and at_once.evidence == ()
+        later = [event for event in turn[1:] if isinstance(event, Retrieved)]
+        assert later and all(event.evidence for event in later)  # what was shown is not taken back
+    shown = [[event for event in turn if isinstance(event, Retrieved)][-1].evidence for turn in (*events, alone)]
     assert len(shown[1]) > len(shown[0]) == len(shown[2])
     for turn in events:
         assert isinstance(turn[-1], Finished) and turn[-1].answer.sentences[0].verdict == "supported"

@@ -133,10 +133,38 @@ ORDER = """
 window.seen = [];
 const note = (name) => { if (!seen.includes(name)) seen.push(name); };
 new MutationObserver(() => {
-  for (const [name, where] of [["evidence", ".hits"], ["words", ".writing"], ["sentence", ".claim"]])
-    if (document.querySelector(where)) note(name);
+  const places = [".hits:not(:has(.line))", ".hits .line", ".writing", ".claim"];
+  ["passages", "evidence", "words", "sentence"].forEach((name, i) => document.querySelector(places[i]) && note(name));
 }).observe(document, {childList: true, subtree: true});
 """
+
+
+REFINED = """(turn) => {
+  const held = document.querySelector('.hits li:last-child .opens');
+  held.focus();
+  const changed = document.createElement('div');
+  changed.innerHTML = document.querySelector('.evidence > div').innerHTML;
+  changed.querySelector('.hits').prepend(changed.querySelector('.hits > li:last-child'));
+  changed.querySelector('.hits > li:last-child').remove();
+  window.room.answered({turn, evidence: changed.innerHTML, evidence_title: 'fewer'});
+  const now = document.activeElement, first = document.querySelector('.hits > li');
+  return now !== held && now.closest('li') === first && now.dataset.start === held.dataset.start;
+}"""
+
+
+def test_passages_that_move_when_their_sentences_are_chosen_keep_the_focus_and_the_closed_panel(visit, site, script):
+    page = visit(site)
+    ask(page, "Say slowly how large total food production in North Korea is now")
+    page.wait_for_selector(".hits .line")
+    page.wait_for_selector(".claim")
+    assert page.evaluate(REFINED, page.locator(".turn").get_attribute("data-turn"))
+    page.click(".evidence summary")
+    assert (
+        page.evaluate(REFINED, page.locator(".turn").get_attribute("data-turn")) is False
+    )  # nothing in it has the focus
+    assert page.locator(".evidence").get_attribute("open") is None
+    script.go()
+    answered(page)
 
 
 @pytest.mark.timeout(600)
@@ -149,7 +177,7 @@ def test_the_embedded_model_answers_and_its_sentence_leads_to_the_exact_words(se
         page.wait_for_selector(".suggestions button")
         page.click(f".empty .suggestions button:text-is('{ZONES}')")  # asked before the model has loaded
         page.wait_for_selector(".turn footer:not([hidden])", timeout=180_000)
-        assert page.evaluate("window.seen") == ["evidence", "words", "sentence"]
+        assert page.evaluate("window.seen") == ["passages", "evidence", "words", "sentence"]
         claim = page.locator(".claim").first
         assert re.search(r"\b(13|thirteen)\b", claim.inner_text())
         assert "unsupported" not in claim.get_attribute("class")
@@ -505,12 +533,17 @@ def crowded(script, tmp_path):
         yield address
 
 
+LIST_HEIGHT = "document.querySelector('.sources').scrollHeight"
+
+
 def test_500_sources_a_long_article_and_a_long_answer(visit, crowded):
     page = visit(crowded)
     assert page.locator(".source").count() == 501
     page.fill("#filter", "graz bridge lind")
     shown = page.locator(".source:visible").all_text_contents()
     assert len(shown) == 42 and all("bridge of Graz" in text for text in shown)
+    # What is filtered out leaves no gap: the list is as high as what it shows.
+    assert page.evaluate(LIST_HEIGHT) < 42 * 90
     page.click("#choose-all:text-is('Ask only these')")
     assert page.locator(".scope").inner_text() == "Asking 42 of 501 sources"
     page.fill("#filter", "")

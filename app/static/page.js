@@ -23,6 +23,7 @@ let chats = [], chat = null;           // conversations, the newest first; the o
 let running = null;                    // the turn being answered: {chat, turn, heard}
 let library = { ids: [] };
 let left = new Set();                  // sources that are not asked
+let found = 0;                         // sources that the filter shows
 const LEFT = "The page was left before this was answered. Ask again.";
 const says = (text) => { $("#said").textContent = text; };
 
@@ -176,9 +177,12 @@ function fillTurn(element, turn) {
   const evidence = $(".evidence", element);
   if (turn.evidence && turn.evidence !== shown.evidence) {
     $("summary", evidence).textContent = turn.evidence_title;
-    $("div", evidence).innerHTML = turn.evidence;
-    evidence.open = !turn.end;
-    evidence.hidden = false;
+    if (shown.evidence) refine($("div", evidence), turn.evidence);
+    else {
+      $("div", evidence).innerHTML = turn.evidence;
+      evidence.open = !turn.end;
+      evidence.hidden = false;
+    }
     shown.evidence = turn.evidence;
   }
   const progress = $(".progress", element);
@@ -188,6 +192,22 @@ function fillTurn(element, turn) {
   element.classList.toggle("busy", !turn.end && turn.phase !== "failed");
   if (turn.end || turn.phase === "failed") finishTurn(element, turn);
 }
+
+/* The passages are there before their sentences are chosen. Those that stay glide to their new places,
+   each still holds the focus if it had it, and a panel that was closed stays closed. */
+function refine(place, html) {
+  const passages = () => new Map($$(".hits > li", place).map((item) => [spanKey($(".opens", item)), item]));
+  const before = new Map([...passages()].map(([key, item]) => [key, item.getBoundingClientRect().top]));
+  const focused = place.contains(document.activeElement) && spanKey(document.activeElement);
+  place.innerHTML = html;
+  for (const [key, item] of passages()) {
+    if (key === focused) $(".opens", item).focus({ preventScroll: true });
+    if (calm() || !before.has(key)) continue;
+    const by = before.get(key) - item.getBoundingClientRect().top;
+    if (by) item.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], { duration: 250, easing: "ease-out" });
+  }
+}
+const spanKey = ({ dataset }) => `${dataset.document} ${dataset.start}`;
 
 function progressOf(turn) {
   if (turn.phase === "failed") return turn.error;
@@ -629,7 +649,6 @@ function showScope() {
   const editing = $("#question").dataset.from !== undefined;
   $(".scope").textContent = editing ? "Editing: later answers are replaced (Esc: don’t)" : !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
   $(".scope").hidden = all < 2 && !left.size && !editing;  // which goes without saying
-  const found = $$(".source:not([hidden])").length;
   $(".chosen").textContent = [found < all ? `${found} of ${word} found` : "", left.size ? `${asked} of ${word} asked` : ""].filter(Boolean).join(" · ");
   $("#choose-all").setAttribute("aria-pressed", String(!left.size));
   $("#choose-all").textContent = choosesFound() ? "Ask only these" : left.size ? "Ask all" : "All asked";
@@ -639,11 +658,18 @@ function showScope() {
 
 function filterSources() {
   const words = $("#filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const source of $$(".source")) source.hidden = !words.every((word) => source.dataset.find.includes(word));
+  found = 0;
+  for (const block of $$(".block")) {
+    const sources = $$(".source", block);
+    for (const source of sources) source.hidden = !words.every((word) => source.dataset.find.includes(word));
+    const shown = sources.filter((source) => !source.hidden).length;
+    block.style.setProperty("--sources", shown);  // a block out of sight is as high as what it would show
+    found += shown;
+  }
 }
 
 /* Whether a filter is set and others than the sources that it found are asked. */
-const choosesFound = () => $(".source[hidden]") && $(".source:not([hidden])") && $$(".source").some((one) => one.hidden !== left.has(one.dataset.document));
+const choosesFound = () => found && found < library.ids.length && $$(".source").some((one) => one.hidden !== left.has(one.dataset.document));
 
 function chooseAll() {
   if (choosesFound()) left = new Set($$(".source[hidden]").map((one) => one.dataset.document));
