@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from gradio.events import api
 from pydantic import ValidationError, validate_call
+from starlette.responses import JSONResponse, Response
 
 from app import doors
 from app.library import Library
@@ -51,26 +52,47 @@ def mount(app: FastAPI, room: Room, library: Library) -> None:
         ssr_mode=False,
         pwa=False,
         theme=plain,
-        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
+        app_kwargs={
+            "openapi_url": None,
+            "docs_url": None,
+            "redoc_url": None,
+            "exception_handlers": {KeyError: _unknown_number},
+        },
     )
+
+
+async def _unknown_number(_: Request, error: Exception) -> Response:
+    """Gradio looks functions and parts of the page up by number and lets a number that is none of them through."""
+    if isinstance(error, KeyError) and isinstance(error.args[0], int):
+        return JSONResponse({"detail": f"There is no function or part {error.args[0]}."}, status_code=404)
+    raise error
+
+
+class _Page(gr.Blocks):
+    """Blocks that tell a caller of too few values, where Gradio fails with a traceback."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        if len(inputs) < len(block_fn.inputs):
+            line = f"Values needed: {len(block_fn.inputs)}; given: {len(inputs)}."
+            raise gr.Error(line, print_exception=False)
 
 
 def build(room: Room, library: Library) -> gr.Blocks:
     """The page over `room` and `library`, not yet served."""
     page: gr.Blocks
-    with gr.Blocks(title="Reading room", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT) as page:
+    with _Page(title="Reading room", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT) as page:
         _html("frame", html_template=_shell(), js_on_load=_FRAME, server_functions=_reads(room, library))
         answers = _html("answers", js_on_load=_ANSWERS + _VALUE.format(receive="answered"))
         changes = _html("changes", js_on_load=_CHANGES + _VALUE.format(receive="changed"))
 
         def ask(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-            yield from room.ask(_session(request), event._data)
+            yield from room.ask(_session(request), _data(event))
 
         def stop(event: gr.EventData, request: gr.Request) -> None:
-            room.stop(_session(request), str(event._data.get("turn", "")))
+            room.stop(_session(request), str(_data(event).get("turn", "")))
 
         def alter(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-            yield from library.change(_session(request), event._data)
+            yield from library.change(_session(request), _data(event))
 
         def halt(request: gr.Request) -> None:
             library.stop(_session(request))
@@ -138,6 +160,11 @@ def _shell() -> str:
     return (STATIC / "page.html").read_text(encoding="utf-8")
 
 
+def _data(event: gr.EventData) -> dict[str, Any]:
+    """What the page's script sent with an event; nothing for what is no object, which only a stranger sends."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
 def _session(request: gr.Request) -> str:
     return str(request.session_hash)
 
@@ -161,7 +188,7 @@ def _reads(room: Room, library: Library) -> list[Callable[..., Any]]:
         return _told(lambda: library.suggestions(str(document_id) if document_id else None))
 
     def rate(record: dict[str, Any]) -> dict[str, Any]:
-        return _told(lambda: room.feedback(record))
+        return _told(lambda: room.feedback(record if isinstance(record, dict) else {}))
 
     return [status, models, sources, document, suggestions, rate]
 

@@ -642,6 +642,24 @@ def test_only_an_upload_is_added_as_a_file(plain: App) -> None:
     assert Path(path).exists(), "none of this touched the real upload"
 
 
+def test_a_malformed_call_of_the_gradio_api_ends_in_one_line_and_no_traceback(plain: App) -> None:
+    before = len(plain.log.read_text("utf-8"))
+    page = Page.open(plain.client)
+    functions = {one["api_name"]: one["id"] for one in plain.client.get("/config").json()["dependencies"]}
+    few = {"data": ["x"], "fn_index": functions["ask"], "session_hash": page.session}
+    assert plain.client.post("/gradio_api/queue/join", json=few).status_code == 200
+    (end,) = [one for one in page.messages() if one["msg"] == "process_completed"]
+    assert end["output"]["error"] == "Values needed: 2; given: 1."
+    for strange in (999, -1):
+        reply = plain.client.post("/gradio_api/queue/join", json=few | {"fn_index": strange})
+        assert (reply.status_code, reply.json()["detail"]) == (404, f"There is no function or part {strange}.")
+    for event, line in (("ask", "The question is empty"), ("alter", "Nothing to add")):
+        assert page.join(event, 3).status_code == 200  # type: ignore[arg-type]
+        assert line in json.dumps(list(page.messages()))
+    assert page.call("rate", 3).json() == {"error": "A rating is good or bad, of an answer."}
+    assert "Traceback" not in plain.log.read_text("utf-8")[before:]
+
+
 def test_a_file_named_in_an_event_is_not_served(plain: App) -> None:
     """Gradio copies files that events name into its cache, from where it serves them."""
     page = Page.open(plain.client)
