@@ -22,8 +22,7 @@ import numpy as np
 
 from app import relevance
 from app.evidence import select_evidence
-from app.relevance import Query
-from app.retrieve import POOL, _candidates, retrieve
+from app.retrieve import retrieve, search
 from bench.large_store import build
 from bench.report import ROOT, Table, write
 from bench.retrieval_sets import folder, load
@@ -75,7 +74,7 @@ def query_times(size: int, **more: str) -> dict[str, Any]:
         ),
         "dense half": lambda query: store.index.search(vectors[query], 10),
         "lexical half": lambda query: store.catalog.lexical(query, 50),
-        "search": lambda query: _candidates(store, Query.read(store, query), POOL, None),
+        "passages at once": lambda query: search(store, query).first(8),
         "passages": lambda query: retrieve(store, query),
         "evidence": lambda query: _evidence(store, query),
     }
@@ -175,8 +174,8 @@ def _size_table(sizes: Mapping[int, Mapping[str, Any]]) -> Table:
         )
     header = ("passages", *stages, "dense half / bare Chroma", "memory", "disk")
     note = (
-        "Milliseconds are p50 / p95, the ratio is of p95; bare Chroma and the dense half find ten. `search` embeds "
-        "the query and finds fifty both ways, with both scores; "
+        "Milliseconds are p50 / p95, the ratio is of p95; bare Chroma and the dense half find ten. `passages at "
+        "once` embeds the query and finds fifty both ways, with both scores; "
         "`passages` reads 16 sentences more, `evidence` some nine more."
     )
     return Table("A query by size of the index", header, rows, note)
