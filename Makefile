@@ -26,7 +26,7 @@ install: .venv/.installed  ## Create .venv, install the locked requirements and 
 
 run: .venv/.installed  ## Set up, bring the index up to date, open the chat on http://127.0.0.1:7860
 	@$(PY) -m app.weights || echo "Going on without the embedded model: answers will be quotes."
-	@$(PY) -m ingest sync
+	@$(PY) -m ingest sync || echo "Going on with what is indexed."
 	@exec $(PY) -m app
 
 lint: .venv/.installed .venv/.installed-test  ## Format, style and types

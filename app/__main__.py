@@ -110,8 +110,13 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
     except UserError as error:
         if not options.batch:
             raise
-        # One bad line must not cost the answers to the others.
-        print(json.dumps({"id": line["id"], "question": line["question"], "error": str(error)}, ensure_ascii=False))
+        _print_error(line, error)
+
+
+def _print_error(line: dict[str, Any], error: UserError) -> None:
+    """In the place of an answer: one bad line of a batch must not cost the answers to the others."""
+    told = {"id": line["id"], "question": line["question"], "error": str(error)}
+    print(json.dumps(told, ensure_ascii=False), flush=True)
 
 
 def _plain(answer: Answer) -> str:
@@ -151,7 +156,13 @@ def _search(options: argparse.Namespace, settings: Settings) -> None:
         raise UserError(f"-k is {options.k}: it must be at least 1.")
     store = Store.open(settings)
     for line in lines:
-        query = checked_question(line["question"])
+        try:
+            query = checked_question(line["question"])
+        except UserError as error:
+            if not options.batch:
+                raise
+            _print_error(line, error)
+            continue
         hits = retrieve(store, query, k=options.k)
         if options.json:
             print(json.dumps(search_json(line["id"], query, hits), ensure_ascii=False), flush=True)
@@ -218,13 +229,15 @@ def _lines(options: argparse.Namespace, text: str | None, name: str) -> Iterator
     try:
         content = options.batch.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{options.batch} cannot be read: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UserError(f"{options.batch} cannot be read: {reason}.") from error
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip():
             continue
         try:
             found = json.loads(line)
-            yield {**found, "id": str(found.get("id", number)), name: str(found.get(name) or found["query"])}
+            asked = found[name] if name in found else found["query"]
+            yield {**found, "id": str(found.get("id", number)), name: str(asked or "")}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f'{options.batch}, line {number} is not an object with "id" and "question".') from None
 

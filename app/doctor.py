@@ -65,7 +65,7 @@ def _index(settings: Settings) -> str:
     found = store.index.search(store.embedder.embed([first.metadata.title])[0], 1)
     if not found:
         raise UserError("Chroma finds nothing: python -m ingest sync --rebuild")
-    return f"{len(documents)} documents, {sum(row.passages for row in documents)} passages"
+    return f"{len(documents)} documents, {sum(row.passages for row in documents)} passages in {settings.index_dir}"
 
 
 def _model(settings: Settings) -> str:

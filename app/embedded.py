@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app.checked import distrust
+from app.pinned_files import distrust
 
 ROOT = Path(__file__).resolve().parent.parent
 State = Literal["loading", "ready", "failed", "stopped"]

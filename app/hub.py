@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from app.checked import Pin, check_space, matches
+from app.pinned_files import Pin, check_space, matches
 from ingest import UserError
 from ingest.progress import Progress, Report
 from ingest.settings import Settings

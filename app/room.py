@@ -5,6 +5,7 @@ holds HTML comes from `app.render` or `app.typeset`. Nothing here is kept for a 
 questions that are being answered, by browser session.
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ class Room:
             print(self._road.models.describe(), flush=True)
         except UserError as error:
             self._fault = str(error)
+            print(error, file=sys.stderr, flush=True)  # the page says it too
         except BaseException:
             self._fault = UNFORESEEN
             raise

@@ -143,6 +143,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         reason = error.strerror if isinstance(error, OSError) else "no such port"
         raise UserError(
-            f"Cannot listen on {host}:{port} ({reason}): choose another one with --port, e.g. --port {port + 1}."
+            f"Cannot listen on {host}:{port} ({reason}): take another one: python -m app --port {port + 1}"
         ) from error
     return listener

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from app.checked import BLOCK, Pin, check_space, matches, one_writer, trust, trusted
 from app.hub import FORM, HubFile
+from app.pinned_files import BLOCK, Pin, check_space, matches, one_writer, trust, trusted
 from ingest import UserError
 from ingest.progress import Progress, Report, TerminalProgress
 from ingest.settings import ROOT, Settings, load_settings

@@ -136,6 +136,8 @@ def _sync_added(settings: Settings, report: "AddReport", stop: threading.Event) 
     try:
         status = _sync_once(settings, stop)
     except UserError as error:  # another process may be writing the index
+        if not report.added and not report.updated:
+            raise
         raise UserError(f"{error} What was added is in {settings.corpus_dir}; the next sync indexes it.") from error
     return status or (2 if report.failed else 0)
 

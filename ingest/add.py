@@ -134,7 +134,8 @@ class _Adder:
         return self.content(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16])
 
     def _path(self, path: Path) -> list[Job | Outcome]:
-        path = path.absolute()
+        # By one name whichever way it is given: the name is the source's origin, and tells what lies in the corpus.
+        path = path.resolve() if ".." in path.parts else path.absolute()
         if path.is_dir():
             found = list(self._below(path))
             if not found:

@@ -149,6 +149,8 @@ def _faults(where: str = "") -> Iterator[None]:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         if "full" in reason or "No space" in reason:
             raise UserError(f"The disk is full ({reason}): free space, then run it again.") from error
-        raise IndexFailedError(
-            f"The vector index {where} failed ({reason}): run `python -m ingest sync`; if it stays so, with --rebuild."
-        ) from error
+        mend = "run `python -m ingest sync`; if it stays so, with --rebuild"
+        if "Could not connect" in reason or "refused" in reason:  # only a server can
+            mend = "start the Chroma server, or mend or unset CHROMA_URL"
+        place = f" {where}" if where else ""
+        raise IndexFailedError(f"The vector index{place} failed ({reason}): {mend}.") from error

@@ -94,6 +94,20 @@ def test_a_file_is_added_once_and_again_for_free(settings: Settings, source: Pat
     assert originals(settings) == []
 
 
+def test_a_file_is_the_same_by_whichever_path(settings: Settings, source: Path) -> None:
+    (source / "sub").mkdir()
+    (source / "a.md").write_text("# A\n\nWater is wet.\n", "utf-8")
+    assert counts(add_sources(settings, [str(source / "a.md")]))[0] == 1
+    assert counts(add_sources(settings, [str(source / "sub" / ".." / "a.md")])) == (0, 0, 1, 0)
+    assert len(corpus_files(settings.corpus_dir)) == 1
+
+
+def test_a_file_beside_the_corpus_is_not_taken_for_one_in_it(settings: Settings) -> None:
+    settings.corpus_dir.mkdir(parents=True, exist_ok=True)
+    (settings.corpus_dir.parent / "beside.md").write_text("# Beside\n\nIce floats.\n", "utf-8")
+    assert counts(add_sources(settings, [str(settings.corpus_dir / ".." / "beside.md")]))[0] == 1
+
+
 def test_a_changed_file_replaces_its_document_in_place(settings: Settings, source: Path) -> None:
     file = source / "page.html"
     file.write_text(PAGE.format("Harbour", "", WORDS), encoding="utf-8")

@@ -351,6 +351,20 @@ def test_batch_file_that_is_not_questions(seed: Cli, tmp_path: Path):
     fails(seed("app", "ask", "--batch", tmp_path / "q.jsonl", "--json"), "line 2")
 
 
+def test_a_bad_line_of_a_batch_costs_no_other(seed: Cli, tmp_path: Path):
+    asked = [{"id": "a", "question": ""}, {"id": "b", "question": "w" * 2001}, {"id": "c", "question": "food"}]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in asked), "utf-8")
+    found = rows(seed("app", "search", "--batch", tmp_path / "q.jsonl", "--json"))
+    assert [line["id"] for line in found] == ["a", "b", "c"]
+    assert "empty" in found[0]["error"] and "2,000" in found[1]["error"]
+    assert found[2]["passages"]
+
+
+def test_batch_file_that_is_a_folder(seed: Cli, tmp_path: Path):
+    line = fails(seed("app", "ask", "--batch", tmp_path, "--json"), "cannot be read")
+    assert "Errno" not in line and line.count(str(tmp_path)) == 1
+
+
 def test_setting_that_makes_no_sense(seed: Cli):
     one_line(seed("ingest", "list", OPENAI_BASE_URL="ftp://models"), "OPENAI_BASE_URL")
 

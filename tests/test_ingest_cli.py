@@ -219,3 +219,10 @@ def test_progress_tells_rate_and_time_left() -> None:
     now[0] = 16.0
     line = pace.line(Progress("Reading sources", 9, 1200, "sources"))
     assert line == "Reading sources: 9 of 1,200 sources, 1 sources/s, 20 min left"
+
+
+def test_nothing_added_is_not_said_to_be_kept(ingest: Ingest, settings: Settings, tmp_path: Path) -> None:
+    settings.index_dir.write_text("in the way", "utf-8")
+    status, _, err = ingest("add", tmp_path / "missing.md")
+    assert status == 2 and "index" in err
+    assert "What was added" not in err

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,26 @@ def test_every_command_is_tried_by_one_of_the_above():
     others = [c for c in COMMANDS if not c.startswith(("python ", "make"))]
     assert others == ["source .venv/bin/activate"]
     assert len(runnable()) >= 5
+
+
+@pytest.mark.parametrize("module", ["app", "ingest"])
+def test_outside_the_environment_one_line_says_what_to_do(module: str):
+    bare = [sys.executable, "-S", "-m", module, "--help"]  # -S: without the installed packages
+    done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "source .venv/bin/activate" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_make_run_opens_the_chat_although_a_file_cannot_be_indexed(tmp_path: Path):
+    stub, log = tmp_path / "python", tmp_path / "log"
+    stub.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\ncase "$*" in *sync*) exit 2; esac\n', "utf-8")
+    stub.chmod(0o755)
+    done = subprocess.run(
+        ["make", "-o", ".venv/.installed", "run", f"PY={stub}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert log.read_text("utf-8").splitlines() == ["-m app.weights", "-m ingest sync", "-m app"]
 
 
 def test_everything_linked_is_there():

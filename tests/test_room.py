@@ -11,7 +11,7 @@ from tests.store_kit import settings_for
 
 
 def test_work_that_no_one_waits_for_steps_aside_until_the_question_is_answered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(rooms, "PATIENCE", 60.0)
     room = Room(settings_for(tmp_path))
@@ -30,3 +30,4 @@ def test_work_that_no_one_waits_for_steps_aside_until_the_question_is_answered(
     asked.join(30)
     assert not aside.is_alive() and not asked.is_alive()
     assert messages[-1]["phase"] == "failed" and "ingest sync" in messages[-1]["error"]
+    assert "ingest sync" in capsys.readouterr().err  # and in the terminal, for who has started it

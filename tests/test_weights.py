@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from app.checked import distrust
 from app.hub import HubFile
+from app.pinned_files import distrust
 from app.weights import MODELS, GivenFile, Packaged, chosen_model, obtain
 from ingest import UserError
 from ingest.settings import load_settings
