@@ -7,41 +7,40 @@ Knows nothing of pages, terminals or JSON.
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from app import prompt
 from app.answer import (
-    Answer,
     AnswerSentence,
     Citation,
     Event,
     Evidence,
     Finished,
     Retrieved,
-    Timings,
     Turn,
     Writing,
-    Wrote,
 )
 from app.check import Checker, Session
+from app.confirm import beginning, confirmed
+from app.draft import Draft
 from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
-from app.gates import answerable, answered, asks_for_the_whole, fit, missing, sure, worth_asking
-from app.meter import Metered
+from app.gates import SUREST, Grounds, answerable, answered, asks_for_the_whole, fit, hopeless, worth_asking
 from app.model import ChatModel
 from app.models import Models, open_models
-from app.quotes import pointed_to, untold
+from app.quotes import passed_over, pointed_to, untold
 from app.retrieve import retrieve, search
 from ingest import UserError
-from ingest.document import Hit, Span
+from ingest.document import Span
 from ingest.settings import Settings
 from ingest.store import Store
 
 QUESTION_CHARACTERS = 2000
 PASSAGES = 8
 QUOTES = 3
+LIKELIEST = 20  # words told with their probability: Yes and No are among them
 
 NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
 QUOTED_INSTEAD = "No source bears out the model's own words, so the sentences that it pointed to are quoted."
@@ -79,7 +78,7 @@ class Road:
         Not for who asks at once: the question's own reading would then share the processor with this.
         """
         threading.Thread(target=self._open_index, name="warm-index", daemon=True).start()
-        self.model.warm(prompt.talk(), opening())
+        self.model.warm(prompt.talk(), beginning(), opening())
 
     def _open_index(self) -> None:
         with suppress(UserError):  # whoever asks is told of it
@@ -110,7 +109,7 @@ class Road:
         yield Finished(draft.answer())
 
     def retrieve(
-        self, draft: "Draft", question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
+        self, draft: Draft, question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
     ) -> Iterator[Event]:
         """Passages at once, then ranked by their sentences, with the evidence.
 
@@ -135,113 +134,93 @@ class Road:
                 queries.append(standalone(question, history, draft.chat))
         self.conversations.keep(((*asked, question), among), draft.evidence)
 
-    def _write(self, draft: "Draft") -> Iterator[Event]:
+    def _write(self, draft: Draft) -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
-        found = fit(draft.query, draft.evidence, session)
-        if not worth_asking(found):
+        if not worth_asking(fit(draft.query, draft.evidence, session)):
             return
         try:
-            if draft.chat.held_to_grammar:
-                found = replace(found, missing=missing(draft.chat, draft.query, draft.evidence))
-                if not (answerable(found) or asks_for_the_whole(draft.query) or draft.cancelled.is_set()):
-                    draft.model = draft.chat.name
-                    return
+            # A model that a grammar makes answer cannot decline by itself.
+            draft.gated = draft.chat.held_to_grammar
             yield from self.sentences(draft, session)
             if not draft.cancelled.is_set():
-                yield from self._complete(draft, sure(found))
+                yield from self.complete(draft)
         except ModelError as error:
             draft.notice, draft.failed = str(error), True
         if draft.cancelled.is_set():
             draft.notice = STOPPED
+        yield from draft.tell()  # what had been written when it broke off stands, and is marked like all else
         if not draft.sentences and draft.notice and not draft.cancelled.is_set():
             best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
             yield from self._quote(draft, best, NO_MODEL)
 
-    def sentences(self, draft: "Draft", session: Session) -> Iterator[Event]:
-        """The model's sentences, each checked as it ends."""
+    def sentences(self, draft: Draft, session: Session) -> Iterator[Event]:
+        """The model's sentences, each checked as it ends, told once one of them has passed the gate."""
         parser = prompt.ReplyParser(draft.evidence)
         pieces = draft.chat.stream(
             prompt.messages(draft.query, draft.evidence),
             max_tokens=prompt.ANSWER_TOKENS,
             grammar=prompt.grammar(draft.evidence),
+            logprobs=LIKELIEST,
         )
         try:
             for piece in pieces:
-                if piece.text:
+                draft.said = piece.odds("yes", "no") if piece.logprobs else draft.said
+                draft.refused = draft.refused or (draft.gated and _hopeless(draft))
+                if piece.text and not draft.refused:
                     draft.first_token = draft.first_token or perf_counter()
-                    yield from self._settled(draft, session, parser.feed(piece.text))
-                    if parser.writing:
+                    draft.add(session, parser.feed(piece.text))
+                    yield from self._passed(draft)
+                    if parser.writing and not draft.refused:
                         yield Writing(parser.writing)
+                if draft.refused:
+                    return pieces.close()
         except ModelError:
-            # What had been written when it broke off stands, and is marked like all else.
-            yield from self._settled(draft, session, parser.close())
+            draft.add(session, parser.close())
             raise
-        draft.model = draft.chat.name
-        yield from self._settled(draft, session, parser.close())
+        draft.add(session, parser.close())
+        yield from self._passed(draft)
 
-    def _complete(self, draft: "Draft", sure: bool) -> Iterator[Event]:
-        """What the answer leaves untold; for words that failed the check, where they point if the model was `sure`."""
+    def _passed(self, draft: Draft) -> Iterator[Event]:
+        """What may be told by now: nothing before a supported sentence has passed the gate."""
+        if draft.gated and answered(draft.sentences):
+            draft.refused, draft.gated = not self._stands(draft), False
+        if not draft.gated:
+            yield from draft.tell()
+
+    def complete(self, draft: Draft) -> Iterator[Event]:
+        """What the answer leaves untold; for words that failed the check but passed the gate, where they point."""
+        if draft.gated and draft.sentences:
+            draft.refused = not self._stands(draft)
+        if draft.refused or not draft.sentences:
+            return
+        besides = passed_over(draft.query, draft.sentences, draft.evidence)
         if answered(draft.sentences):
-            yield from self._quote(draft, untold(draft.query, draft.sentences))
-        elif sure:
-            yield from self._quote(draft, pointed_to(draft.sentences), QUOTED_INSTEAD)
+            yield from self._quote(draft, (*untold(draft.query, draft.sentences), *besides))
+        elif draft.gated:
+            yield from draft.tell()
+            yield from self._quote(draft, (*pointed_to(draft.sentences), *besides), QUOTED_INSTEAD)
 
-    def _settled(self, draft: "Draft", session: Session, claims: list[prompt.Claim]) -> Iterator[Event]:
-        for claim in claims:
-            if any(claim.text == sentence.text for sentence in draft.sentences):
-                continue
-            draft.model = draft.chat.name
-            draft.sentences.append(session.check(claim.text, claim.numbers))
-            yield Wrote(draft.sentences[-1])
+    def _stands(self, draft: Draft) -> bool:
+        return asks_for_the_whole(draft.query) or answerable(self.grounds(draft))
 
-    def _quote(self, draft: "Draft", chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
+    def grounds(self, draft: Draft) -> Grounds:
+        """What speaks for the best of the draft's sentences, of which there must be one. Raises `ModelError`."""
+        best = next((one for one in draft.sentences if one.verdict == "supported"), None)
+        best = best or max(draft.sentences, key=lambda one: one.support)
+        cited = " ".join(citation.span.text for citation in best.citations)
+        odds = confirmed(draft.chat, draft.query, cited, best.text) if cited else -SUREST
+        return Grounds(draft.said, odds, best.support)
+
+    def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
-        for item in sorted(chosen, key=lambda item: item.number):
-            quote = AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True)
-            draft.sentences.append(quote)
-            yield Wrote(quote)
+        for item in sorted(dict.fromkeys(chosen), key=lambda item: item.number):
+            draft.sentences.append(AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True))
+        yield from draft.tell()
         draft.notice = f"{draft.notice} {notice}".strip()
 
 
-@dataclass
-class Draft:
-    """An answer in the making."""
-
-    question: str
-    chat: Metered
-    cancelled: threading.Event
-    query: str = ""
-    hits: tuple[Hit, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    sentences: list[AnswerSentence] = field(default_factory=list)
-    model: str | None = None
-    notice: str = ""
-    failed: bool = False
-    started: float = field(default_factory=perf_counter)
-    retrieved: float = 0.0
-    first_token: float = 0.0
-
-    def answer(self) -> Answer:
-        """What the sources bear out: an abstention when no sentence does, unless the writing broke off."""
-        held = answered(self.sentences)
-        abstained = not held and not self.cancelled.is_set() and not self.failed
-        return Answer(
-            question=self.question,
-            query=self.query,
-            sentences=() if abstained else tuple(self.sentences),
-            passages=self.hits,
-            abstained=abstained,
-            model=self.model,
-            timings=self._timings(),
-            usage=self.chat.usage,
-            cost=self.chat.cost,
-            notice=self.notice,
-        )
-
-    def _timings(self) -> Timings:
-        first = 1000 * (self.first_token - self.started) if self.first_token else None
-        retrieved = 1000 * ((self.retrieved or perf_counter()) - self.started)
-        return Timings(retrieved, first, 1000 * (perf_counter() - self.started))
+def _hopeless(draft: Draft) -> bool:
+    return hopeless(draft.said) and not asks_for_the_whole(draft.query)
 
 
 def finds(store: Store, question: str, sentence: Span) -> bool:

@@ -1,44 +1,52 @@
-"""Abstain by machine: do the sources hold the answer at all? Two gates, one before and one after writing.
+"""Abstain by machine: do the sources hold the answer at all?
 
-Before: a logistic mix of how near the best evidence sentence is to the question in meaning and how likely
-the model says "no" when it is asked whether the sentences hold the answer.
-After: an answer of which no sentence is borne out is no answer.
+Before writing: nothing that was found has to do with the question, or the model's first word leaves no hope. Before
+a sentence is told: a logistic mix of three views of the answer, the model's on all evidence, the model's on the cited
+text alone, and the checker's. An answer of which no sentence is borne out is no answer.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app import prompt
 from app.answer import AnswerSentence, Evidence
 from app.check import Session
-from app.meter import Metered
 from ingest.lexical import guess_language, query_tokens, tokens
 
-# Fitted by `python -m bench.gates` on labelled questions whose answer is, or is not, in the evidence.
-SIMILARITY, MISSING, BIAS = 3.8, -3.0, -2.1
-CERTAIN = -0.9  # log-odds of `missing`
+# Fitted by `python -m bench.gates --fit` on labelled questions whose answer is, or is not, in the evidence.
+SAID, CONFIRMED, SUPPORT, BIAS = 2.0, 1.0, 2.0, -3.0
+SUREST = 3.0  # log-odds beyond which a model's view counts no more
 HOPELESS = 0.12  # similarity below which, with no word in common, the model is not even asked
 _WHOLE = re.compile(
     r"\b(?:summar\w+|gist|overview|conclusions?|main (?:argument|point|idea|claim|thesis|message)s?)\b"
     r"|\bwhat (?:is|are) (?:this|the|these) (?:article|text|source|document)s? (?:about|saying)",
     re.IGNORECASE,
 )
-SUREST = 3.0  # log-odds beyond which a model's view counts no more
 
 
 @dataclass(frozen=True)
 class Fit:
     """How well the evidence fits the question.
 
-    `cover`: greatest share of the question's words in one sentence. `similarity`: cosine of the
-    nearest sentence. `missing`: log-odds, in the model's view, that the sentences do not hold the answer.
+    `cover`: greatest share of the question's words in one sentence. `similarity`: cosine of the nearest sentence.
     """
 
     cover: float
     similarity: float
-    missing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What speaks for an answer.
+
+    `said`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply, whatever
+    it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that the cited
+    text says it (`app.confirm`). `support`: the checker's probability, 0 to 1.
+    """
+
+    said: float
+    confirmed: float
+    support: float
 
 
 def fit(query: str, evidence: Sequence[Evidence], session: Session) -> Fit:
@@ -56,33 +64,25 @@ def worth_asking(found: Fit) -> bool:
     return found.cover > 0 or found.similarity >= HOPELESS
 
 
-def missing(chat: Metered, query: str, evidence: Sequence[Evidence]) -> float:
-    """Log-odds of "no" when the model is asked whether the sentences hold the answer. Raises `ModelError`.
-
-    The request begins as that for the answer, so the endpoint reads the evidence once for both. How likely
-    the word is tells more than the word: left to choose, a small model hardly ever declines (the
-    probability of a self-evaluation: Kadavath et al., "Language Models (Mostly) Know What They Know",
-    arXiv 2207.05221). On the development questions it parts what is answered from what is not with an
-    area under the curve of 0.94; asked for the number of the sentence, or 0, the model reached 0.87.
-    """
-    piece = chat.complete(prompt.holds(query, evidence), max_tokens=1, logprobs=20)
-    shares = [(token, math.exp(logprob)) for token, logprob in piece.logprobs] or [(piece.text, 1.0)]
-    odds = math.log((_share(shares, "no") + 1e-4) / (_share(shares, "yes") + 1e-4))
-    return max(-SUREST, min(SUREST, odds))
+def score(grounds: Grounds) -> float:
+    """The log-odds that the sources hold the answer."""
+    said, confirmed, support = views(grounds)
+    return BIAS + SAID * said + CONFIRMED * confirmed + SUPPORT * support
 
 
-def _share(shares: Sequence[tuple[str, float]], word: str) -> float:
-    return sum(share for token, share in shares if token.strip(" .").casefold() == word)
+def views(grounds: Grounds) -> tuple[float, float, float]:
+    """The features of the mix: said, confirmed (both within SUREST) and support."""
+    return _bounded(grounds.said), _bounded(grounds.confirmed), grounds.support
 
 
-def score(found: Fit) -> float:
-    """The log-odds that the evidence holds the answer."""
-    return BIAS + SIMILARITY * found.similarity + MISSING * found.missing
+def answerable(grounds: Grounds) -> bool:
+    """The gate before a sentence is told."""
+    return score(grounds) >= 0
 
 
-def answerable(found: Fit) -> bool:
-    """The gate before writing."""
-    return score(found) >= 0
+def hopeless(said: float) -> bool:
+    """Is the model so sure that the sentences do not say it that no answer could pass?"""
+    return not answerable(Grounds(said, SUREST, 1.0))
 
 
 def asks_for_the_whole(query: str) -> bool:
@@ -90,11 +90,10 @@ def asks_for_the_whole(query: str) -> bool:
     return bool(_WHOLE.search(query))
 
 
-def sure(found: Fit) -> bool:
-    """Is the model so certain where the answer stands that its words failing the check is no refusal?"""
-    return found.missing <= CERTAIN
-
-
 def answered(sentences: Sequence[AnswerSentence]) -> bool:
-    """The gate after writing: is at least one sentence borne out?"""
+    """Is at least one sentence borne out?"""
     return any(sentence.verdict == "supported" for sentence in sentences)
+
+
+def _bounded(odds: float) -> float:
+    return max(-SUREST, min(SUREST, odds))

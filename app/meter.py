@@ -1,7 +1,7 @@
 """What one question uses: tokens over all its requests to a model, and their price (CHAT_PRICE)."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +74,7 @@ class Metered:
         """Can it only write what a grammar allows, and so not decline by itself? Raises `ModelError`."""
         return self._model.capabilities(self._cancelled).grammar
 
-    def stream(self, messages: list[dict[str, str]], **options: Any) -> Iterator[Piece]:
+    def stream(self, messages: list[dict[str, str]], **options: Any) -> Generator[Piece, None, None]:
         """As `ChatModel.stream`."""
         pieces: Any = self._model.stream(messages, cancelled=self._cancelled, **options)
         with closing(pieces):

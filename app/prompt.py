@@ -25,9 +25,8 @@ something for granted that they contradict, say what they say instead. A yes-or-
 No and the reason. If no sentence holds the answer, say what is not said and write [0]. Answer in the language of the \
 question."""
 
+_VERDICT = "Do the sentences say the answer to this question? Write Yes or No on the first line, then the answer."
 # Shown to the model as an earlier talk. It is the same for every question, so that it stays in the endpoint's cache.
-_HOLDS = "Do the sentences say the answer to this question? Write Yes or No alone."
-_WHICH = "Which sentence holds the answer? Write its number alone, or 0 if none does."  # in the talk alone
 _TALK = (
     (
         "Sentences:\nFrom the article “A Library for Harrow”:\n"
@@ -36,20 +35,18 @@ _TALK = (
         "tax on hotels.\n"
         "[3] Two older branches, in Eastgate and Norton, will close in May, since few readers go there any more.\n\n"
         "Question: What will the library cost, and which branches will close?",
-        "The library will cost $4 million, twice as much as the old one. [2]\n"
+        "Yes\nThe library will cost $4 million, twice as much as the old one. [2]\n"
         "The two older branches in Eastgate and Norton will close in May. [3]",
     ),
-    ("Question: Who is the architect of the library?", "The sentences do not say who the architect is. [0]"),
+    ("Question: Who is the architect of the library?", "No\nThe sentences do not say who the architect is. [0]"),
     (
         "Question: Why did the council refuse to build a library?",
-        "The council did not refuse; it voted on Tuesday to build a library on Mill Street. [1]",
+        "Yes\nThe council did not refuse; it voted on Tuesday to build a library on Mill Street. [1]",
     ),
     (
         "Question: Will Eastgate keep its branch?",
-        "No, the branch in Eastgate will close in May, since few readers go there any more. [3]",
+        "Yes\nNo, the branch in Eastgate will close in May, since few readers go there any more. [3]",
     ),
-    (f"Question: When will the library open?\n\n{_WHICH}", "0"),
-    (f"Question: Who spoke of the price?\n\n{_WHICH}", "2"),
 )
 
 _MARK = r"\[\s*[Ss]?\d+(?:\s*[,;–-]\s*[Ss]?\d+)*\s*\]"
@@ -61,6 +58,9 @@ _MARKDOWN = re.compile(r"^\s*(?:[-*•]\s+|#+\s+|\d{1,2}[.)]\s+)|\*\*|__|`+", re
 # What a line may begin with: "3:", "3, 4:", "[3]", "[3][4]:", "S3:".
 _BARE = r"[Ss]?\d{1,2}(?: *[,–-] *[Ss]?\d{1,2})*"
 _LEAD = re.compile(rf"\s*(?:[-*•] +)?(?:((?:{_MARK} *)+):?|({_BARE}) *:) *")
+# The first line of a reply: whether the sentences say it.
+_VERDICT_LINE = re.compile(r"[\s*_]*(?:yes|no)[.:*_ ]*(?=\n|\Z)", re.IGNORECASE)
+_MAYBE_VERDICT = re.compile(r"[\s*_]*(?:|y|ye|yes|n|no)[.:*_ ]*", re.IGNORECASE)
 _MAYBE_LEAD = re.compile(r"\s*(?:[-*•] *)?[\[\]Ss\d,;:– -]*")
 
 
@@ -76,31 +76,26 @@ def talk() -> list[dict[str, str]]:
     """What every conversation with the model begins with: the instructions and an example."""
     messages = [{"role": "system", "content": SYSTEM}]
     for question, reply in _TALK:
-        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
+        messages += [{"role": "user", "content": _asked(question)}, {"role": "assistant", "content": reply}]
     return messages
 
 
 def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
     """The conversation for the model: what never changes first (so that it stays cached), then the evidence."""
     content = f"Sentences:\n{_numbered(evidence)}\n\nQuestion: {neutralise(question)}"
-    return [*talk(), {"role": "user", "content": content}]
-
-
-def holds(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
-    """Asks for a Yes or No: do the sentences hold the answer? Begins as `messages` does."""
-    *before, last = messages(question, evidence)
-    return [*before, {**last, "content": f"{last['content']}\n\n{_HOLDS}"}]
+    return [*talk(), {"role": "user", "content": _asked(content)}]
 
 
 def grammar(evidence: Sequence[Evidence]) -> str:
-    """GBNF that lets the model write one to three lines: one sentence each, then numbers that exist.
+    """GBNF that has the model write "Yes", then one to three lines: one sentence each, then numbers that exist.
 
-    (llama.cpp, grammars/README.md.)
+    Its "Yes" is forced because how likely the word was to be written tells more than the word (see
+    `app.gates`), and without it a small model would not answer at all. (llama.cpp, grammars/README.md.)
     """
     numbers = " | ".join(f'"{item.number}"' for item in evidence)
     more = ' ("\\n" line)?'
     return (
-        f"root ::= line{more * (MOST_LINES - 1)}\n"
+        f'root ::= "Yes\\n" line{more * (MOST_LINES - 1)}\n'
         'line ::= start part{0,400} end [”"’\')]? " " mark mark?\n'
         # "Yes" or "No" alone could not be held against a source.
         f'start ::= [^YN {_ENDS}] | "Y" [^e{_ENDS}] | "Ye" [^s{_ENDS}] | "N" [^o{_ENDS}] | ("Yes" | "No") [^{_ENDS}]\n'
@@ -115,8 +110,9 @@ def grammar(evidence: Sequence[Evidence]) -> str:
 class ReplyParser:
     """Takes a reply piece by piece, cut at any character, and gives each claim as it ends.
 
-    A line's number counts for every sentence of it that has no marks of its own behind it.
-    `declined` becomes true when the first sentence points to NOWHERE.
+    The first line, where it is a Yes or a No alone, is the verdict that was asked for, and no claim. A line's
+    number counts for every sentence of it that has no marks of its own behind it. `declined` becomes true
+    when the first sentence points to NOWHERE.
     """
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
@@ -126,6 +122,7 @@ class ReplyParser:
         self._lead: tuple[int, ...] = ()
         self._led = False  # the number of this line, or that it has none, is known
         self._given = False
+        self._opened = False  # the verdict has been read, or there is none
         self.declined = False
 
     def feed(self, piece: str) -> list[Claim]:
@@ -146,7 +143,9 @@ class ReplyParser:
         return _plain(_MARKS.sub("", rest))
 
     def _take(self, *, final: bool) -> list[Claim]:
-        claims = []
+        claims: list[Claim] = []
+        if not self._open(final):
+            return claims
         while self._begin_line(final) and (end := self._next_end(final)):
             raw = self._text[self._taken : end]
             self._led = self._led and "\n" not in raw
@@ -161,6 +160,17 @@ class ReplyParser:
             self._given = True
             claims.append(Claim(text, tuple(dict.fromkeys(n for n in numbers if n in self._known))))
         return claims
+
+    def _open(self, final: bool) -> bool:
+        """Read the verdict that the reply begins with; False while it may still come."""
+        if self._opened:
+            return True
+        if not final and _MAYBE_VERDICT.fullmatch(self._text):
+            return False
+        verdict = _VERDICT_LINE.match(self._text)
+        self._taken = verdict.end() if verdict else 0
+        self._opened = True
+        return True
 
     def _begin_line(self, final: bool) -> bool:
         """Read the number that the line begins with; False while more of it may come."""
@@ -193,6 +203,10 @@ class ReplyParser:
         if newline:
             return self._taken + len(line) + 1
         return len(self._text) if final else 0
+
+
+def _asked(content: str) -> str:
+    return f"{content}\n\n{_VERDICT}"
 
 
 def _numbered(evidence: Sequence[Evidence]) -> str:

@@ -1,6 +1,7 @@
 """Chunks of a chat completion -> pieces of visible text, or the error that tells how it fell short."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 from app.answer import Usage
 from app.faults import CHECK_URL, ModelError
 from app.markup import ThinkingFilter
+
+NEVER = 1e-4  # the probability taken for a word that is not among the likeliest
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,18 @@ class Piece:
     logprobs: tuple[tuple[str, float], ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
+
+    def odds(self, word: str, other: str) -> float:
+        """Log-odds that the first word is `word` rather than `other`, in any spelling.
+
+        Where no log-probabilities came with it, the text itself decides.
+        """
+        shares = [(token, math.exp(logprob)) for token, logprob in self.logprobs] or [(self.text, 1.0)]
+        return math.log((_share(shares, word) + NEVER) / (_share(shares, other) + NEVER))
+
+
+def _share(shares: Sequence[tuple[str, float]], word: str) -> float:
+    return sum(share for token, share in shares if token.strip(" .\n").casefold() == word)
 
 
 class Reply:

@@ -3,23 +3,23 @@
     python -m bench.gates                       # on the article's development questions
     python -m bench.gates FILE.jsonl --fit      # print coefficients fitted to another file's questions
 
-For each question what the gate before writing sees is measured once, with the configured model, and
-whether the answer, written whatever the gate says, is right. The table tells for a range of thresholds
-how many unanswerable questions are refused, by this gate alone and with the one after writing, and how
-many answerable ones. CORPUS_DIR and INDEX_DIR choose the corpus, as for the app.
+Each question is answered whatever the gate says, with the configured model; what the gate would see and whether
+the answer is right are kept. The table tells for a range of thresholds how many unanswerable questions are refused and
+how many answerable ones. CORPUS_DIR and INDEX_DIR choose the corpus, as for the app.
 """
 
 import argparse
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from app import gates
-from app.ask import Draft, Road
+from app.ask import Road
+from app.draft import Draft
 from app.evaluate import Question, judge, read_questions
 from bench.report import Table, cell, share, write
 from ingest.settings import load_settings
@@ -31,49 +31,46 @@ ROUNDS = 50  # of Newton's method
 
 @dataclass(frozen=True)
 class Seen:
-    """One question as the gates see it; `held` tells whether a sentence of the answer is borne out."""
+    """One question as the gate sees its answer."""
 
     question_id: str
     answerable: bool
-    cover: float
-    similarity: float
-    missing: float
-    held: bool
+    said: float
+    confirmed: float
+    support: float
     right: bool
 
     @property
     def score(self) -> float:
-        """The score of the gate before writing; answered from 0 on."""
-        return gates.score(gates.Fit(self.cover, self.similarity, self.missing))
+        """The score of the gate; answered from 0 on."""
+        return gates.score(gates.Grounds(self.said, self.confirmed, self.support))
 
 
 def see(road: Road, question: Question) -> Seen | None:
-    """Measure one question, and have it answered whatever the gate says; None when nothing is found."""
+    """Have one question answered whatever the gate says, and measure; None when nothing is found or written."""
     draft = Draft(question.question, road.models.metered(), threading.Event())
     for _ in road.retrieve(draft, question.question, question.history, None):
         pass
-    if not draft.evidence:
-        return None
-    session = road.checker.start(draft.query, draft.evidence)
-    found = gates.fit(draft.query, draft.evidence, session)
-    found = replace(found, missing=gates.missing(draft.chat, draft.query, draft.evidence))
-    for _ in road.sentences(draft, session):
+    for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)) if draft.evidence else ():
         pass
-    answer = draft.answer()
-    right = judge(road, question, answer).right
-    held = not answer.abstained
-    return Seen(question.question_id, question.answerable, **asdict(found), held=held, right=right)
+    if not draft.sentences:
+        return None
+    grounds = road.grounds(draft)
+    for _ in road.complete(draft):
+        pass
+    right = judge(road, question, draft.answer()).right
+    return Seen(question.question_id, question.answerable, **asdict(grounds), right=right)
 
 
 def fitted(seen: Sequence[Seen]) -> np.ndarray:
-    """Coefficients of similarity and missing, and the constant: ridge logistic regression, labels alike."""
-    x = np.array([[one.similarity, one.missing, 1.0] for one in seen])
+    """Coefficients of said, confirmed and support, and the constant: ridge logistic regression, labels alike."""
+    x = np.array([[*gates.views(gates.Grounds(one.said, one.confirmed, one.support)), 1.0] for one in seen])
     y = np.array([one.answerable for one in seen], float)
     weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
     middle, scale = x.mean(axis=0), x.std(axis=0)
     middle[-1], scale[-1] = 0.0, 1.0
-    z, w = (x - middle) / scale, np.zeros(3)
-    penalty = RIDGE * np.array([1.0, 1.0, 0.0])
+    z, w = (x - middle) / scale, np.zeros(4)
+    penalty = RIDGE * np.array([1.0, 1.0, 1.0, 0.0])
     for _ in range(ROUNDS):
         p = 1 / (1 + np.exp(-z @ w))
         slope = z.T @ (weight * (p - y)) + penalty * w
@@ -93,12 +90,11 @@ def table(seen: Sequence[Seen]) -> Table:
             (
                 f"{threshold:+.1f}",
                 cell(share([one.score < threshold for one in no])),
-                cell(share([one.score < threshold or not one.held for one in no])),
-                cell(share([one.score < threshold or not one.held for one in yes])),
+                cell(share([one.score < threshold for one in yes])),
                 cell(share([one.score >= threshold and one.right for one in yes])),
             )
         )
-    header = ("threshold", "refused before", "refused, both gates", "answerable refused", "answer right")
+    header = ("threshold", "unanswerable refused", "answerable refused", "answer right")
     return Table("Abstention by threshold", header, rows, "Threshold 0 is the one in use.")
 
 
@@ -115,7 +111,7 @@ def main() -> None:
     finally:
         road.close()
     if options.fit:
-        print("similarity, missing, constant:", *fitted(seen).round(2))
+        print("said, confirmed, support, constant:", *fitted(seen).round(2))
     write("gates", {"file": options.file.name, "questions": [asdict(one) for one in seen]}, [table(seen)])
 
 

@@ -1,13 +1,14 @@
 """The gates: what is refused before and after writing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from app import gates
 from app.answer import AnswerSentence, Citation, Evidence
 from app.check import Checker
-from app.gates import Fit
+from app.gates import Fit, Grounds
 from app.reply import Piece
 from ingest.document import Document, Metadata
 from ingest.embed import LocalEmbedder
@@ -17,16 +18,6 @@ EVIDENCE = (
     Evidence(1, DOCUMENT.span(0, 33), DOCUMENT.metadata, 0.9),
     Evidence(2, DOCUMENT.span(34, 55), DOCUMENT.metadata, 0.5),
 )
-
-
-class Scripted:
-    """Gives one reply with log-probabilities of its first token."""
-
-    def __init__(self, shares: dict[str, float], text: str = "") -> None:
-        self.piece = Piece(text, tuple((token, math.log(share)) for token, share in shares.items()), "stop")
-
-    def complete(self, messages: list[dict[str, str]], **options: object) -> Piece:
-        return self.piece
 
 
 def measured(query: str) -> Fit:
@@ -45,29 +36,35 @@ def test_what_fits_is_near_and_covers_the_words_and_what_does_not_is_not_even_as
 @pytest.mark.parametrize(
     ("shares", "text", "sign"),
     [
-        ({"Yes": 0.7, "No": 0.1, " yes": 0.1}, "Yes", -1),
-        ({"no": 0.4, " No": 0.2, "Yes": 0.3, "The": 0.1}, "no", 1),
-        ({}, "No.", 1),
-        ({}, "Yes", -1),
+        ({"Yes": 0.7, "No": 0.1, " yes": 0.1}, "Yes", 1),
+        ({"no": 0.4, " No": 0.2, "Yes": 0.3, "The": 0.1}, "no", -1),
+        ({}, "No.", -1),
+        ({}, "Yes", 1),
+        ({"The": 0.9}, "Yes", 0),
     ],
-    ids=["yes", "no, in two spellings", "no, no log-probabilities", "yes, no log-probabilities"],
+    ids=["yes", "no, in two spellings", "no, no log-probabilities", "yes, no log-probabilities", "neither"],
 )
-def test_missing_is_how_likely_the_model_says_no(shares: dict[str, float], text: str, sign: int):
-    odds = gates.missing(Scripted(shares, text), "When?", EVIDENCE)  # type: ignore[arg-type]
-    assert odds * sign > 0
-    assert abs(odds) <= gates.SUREST
+def test_the_odds_of_a_word_are_those_of_its_probability(shares: dict[str, float], text: str, sign: int):
+    odds = Piece(text, tuple((token, math.log(share)) for token, share in shares.items())).odds("yes", "no")
+    assert odds * sign > 0 if sign else odds == 0
 
 
-def test_missing_is_undecided_when_the_model_says_neither():
-    assert gates.missing(Scripted({"The": 0.9}), "When?", EVIDENCE) == 0  # type: ignore[arg-type]
+def test_the_gate_opens_with_each_view_and_none_opens_it_alone():
+    assert gates.answerable(Grounds(2.5, 2.5, 1.0))
+    assert not gates.answerable(Grounds(-1.0, 3.0, 0.5))
+    assert not gates.answerable(Grounds(0.0, -3.0, 1.0))
+    for name, values in (("said", (-2.0, 0.0, 2.0)), ("confirmed", (-2.0, 0.0, 2.0)), ("support", (0.1, 0.5, 0.9))):
+        scores = [gates.score(replace(Grounds(0.5, 0.5, 0.5), **{name: value})) for value in values]
+        assert scores == sorted(scores), name
 
 
-def test_the_gate_opens_with_similarity_and_closes_with_what_is_missing():
-    assert gates.answerable(Fit(1.0, 0.8, -4.0))
-    assert not gates.answerable(Fit(1.0, 0.8, 4.0))
-    assert not gates.answerable(Fit(0.0, 0.1, 0.0))
-    scores = [gates.score(Fit(0.5, 0.5, missing)) for missing in (-2.0, 0.0, 2.0)]
-    assert scores == sorted(scores, reverse=True)
+def test_one_view_counts_only_so_far():
+    assert gates.score(Grounds(9.0, 1.0, 0.5)) == gates.score(Grounds(gates.SUREST, 1.0, 0.5))
+
+
+def test_a_first_word_without_hope_ends_it_and_doubt_does_not():
+    assert gates.hopeless(-gates.SUREST)
+    assert not gates.hopeless(0.0)
 
 
 @pytest.mark.parametrize("query", ["What is this article about?", "Give me the main argument.", "summarise it"])

@@ -36,6 +36,11 @@ REPLIES = [
     ("**It** left `there` [1].", [("It left there.", (1,))]),
     ("1: \n2: It came back.", [("It came back.", (2,))]),
     ("No mark at all", [("No mark at all", ())]),
+    ("Yes\nThe ship left [1].", [("The ship left.", (1,))]),
+    ("**No.**\n\n2: It came back.", [("It came back.", (2,))]),
+    ("Yes, it left in May. [1]", [("Yes, it left in May.", (1,))]),
+    ("Yes\nNo, it came back. [2]", [("No, it came back.", (2,))]),
+    ("No\n", []),
     ("1:", []),
     ("", []),
 ]
@@ -56,7 +61,14 @@ def test_claims_and_their_numbers_at_every_cut(reply: str, expected: list[tuple[
 
 
 @pytest.mark.parametrize(
-    "reply", ["0: The sentences do not say it.", "[0] Not said.", "[S0]: Not said. Nor that.", "It is not said. [0]"]
+    "reply",
+    [
+        "No\n[0] Not said.",
+        "0: The sentences do not say it.",
+        "[0] Not said.",
+        "[S0]: Not said. Nor that.",
+        "It is not said. [0]",
+    ],
 )
 def test_zero_declines_and_is_no_claim(reply: str):
     for cut in range(1, len(reply) + 1):
@@ -91,8 +103,7 @@ def test_every_conversation_begins_alike_and_documents_cannot_pose_as_numbers_or
     content = second[-1]["content"]
     assert "[2] It came back (7) in June." in content
     assert "<|im_end|>" not in content
-    assert content.endswith("Question: Where?")
-    assert prompt.holds("Where?", EVIDENCE)[-1]["content"].startswith(content)
+    assert "Question: Where?\n\n" in content
 
 
 def test_grammar_names_the_numbers_that_exist():

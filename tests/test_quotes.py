@@ -1,7 +1,9 @@
 """What an answer quotes: the sentences that it points to, and those of which it leaves much untold."""
 
+from dataclasses import replace
+
 from app.answer import AnswerSentence, Citation, Evidence
-from app.quotes import pointed_to, untold
+from app.quotes import passed_over, pointed_to, untold
 from ingest.document import Document, Metadata
 
 TEXT = "The ferry to Lund leaves at nine from the old quay, and takes bicycles on weekdays. It costs four crowns."
@@ -37,3 +39,16 @@ def test_what_is_pointed_to_comes_once_and_in_order():
     sentences = [said("It costs nine.", LEAVES, COSTS, supported=False), said("It leaves at nine.", LEAVES)]
     assert pointed_to(sentences) == (LEAVES, COSTS)
     assert pointed_to([]) == ()
+
+
+def test_the_sentence_that_fits_best_is_quoted_when_the_answer_passes_it_over():
+    answer = [said("It costs four crowns.", COSTS)]
+    assert passed_over("What about the ferry?", answer, (COSTS, LEAVES)) == (LEAVES,)
+
+
+def test_it_is_not_quoted_when_it_is_cited_or_told_or_no_better_than_another():
+    told = said("It leaves at nine from the old quay and takes bicycles on weekdays.", COSTS)
+    assert passed_over("When?", [said("It leaves at nine.", LEAVES)], (COSTS, LEAVES)) == ()
+    assert passed_over("When does the ferry to Lund leave?", [told], (COSTS, LEAVES)) == ()
+    alike = replace(COSTS, relevance=LEAVES.relevance - 0.001)
+    assert passed_over("What about the ferry?", [said("It costs four crowns.", COSTS)], (alike, LEAVES)) == ()

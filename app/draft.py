@@ -1,0 +1,78 @@
+"""An answer in the making: what one question has come to so far.
+
+Knows nothing of where passages come from, and asks no model.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from app import prompt
+from app.answer import Answer, AnswerSentence, Event, Evidence, Timings, Wrote
+from app.check import Session
+from app.gates import answered
+from app.meter import Metered
+from ingest.document import Hit
+
+
+@dataclass
+class Draft:
+    """An answer in the making.
+
+    `said`: log-odds, in the model's view, that the evidence holds the answer. `gated`: its sentences wait for the
+    gate. `told`: how many of them have been told.
+    """
+
+    question: str
+    chat: Metered
+    cancelled: threading.Event
+    query: str = ""
+    hits: tuple[Hit, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    sentences: list[AnswerSentence] = field(default_factory=list)
+    model: str | None = None
+    notice: str = ""
+    failed: bool = False
+    said: float = 0.0
+    gated: bool = False
+    refused: bool = False
+    told: int = 0
+    started: float = field(default_factory=perf_counter)
+    retrieved: float = 0.0
+    first_token: float = 0.0
+
+    def add(self, session: Session, claims: list[prompt.Claim]) -> None:
+        """Check what the model has written, each sentence once."""
+        for claim in claims:
+            if all(claim.text != sentence.text for sentence in self.sentences):
+                self.sentences.append(session.check(claim.text, claim.numbers))
+        self.model = self.chat.name
+
+    def tell(self) -> Iterator[Event]:
+        """Tell the sentences that have not been told; of a refused answer none."""
+        while self.told < len(self.sentences) and not self.refused:
+            self.told += 1
+            yield Wrote(self.sentences[self.told - 1])
+
+    def answer(self) -> Answer:
+        """What the sources bear out: an abstention when no sentence does, unless the writing broke off."""
+        broken = self.cancelled.is_set() or self.failed
+        abstained = self.refused or not (answered(self.sentences) or broken)
+        return Answer(
+            question=self.question,
+            query=self.query,
+            sentences=() if abstained else tuple(self.sentences),
+            passages=self.hits,
+            abstained=abstained,
+            model=self.model,
+            timings=self._timings(),
+            usage=self.chat.usage,
+            cost=self.chat.cost,
+            notice=self.notice,
+        )
+
+    def _timings(self) -> Timings:
+        first = 1000 * (self.first_token - self.started) if self.first_token else None
+        retrieved = 1000 * ((self.retrieved or perf_counter()) - self.started)
+        return Timings(retrieved, first, 1000 * (perf_counter() - self.started))
