@@ -160,7 +160,7 @@ class Road:
             prompt.messages(draft.query, draft.evidence),
             max_tokens=prompt.ANSWER_TOKENS,
             grammar=prompt.grammar(draft.evidence),
-            logprobs=LIKELIEST,
+            logprobs=LIKELIEST if draft.gated else None,
         )
         try:
             for piece in pieces:
@@ -173,10 +173,12 @@ class Road:
                     if parser.writing and not draft.refused:
                         yield Writing(parser.writing)
                 if draft.refused:
+                    draft.model = draft.chat.name
                     return pieces.close()
         except ModelError:
             draft.add(session, parser.close())
             raise
+        draft.model = draft.chat.name
         draft.add(session, parser.close())
         yield from self._passed(draft)
 

@@ -47,7 +47,7 @@ class Draft:
         for claim in claims:
             if all(claim.text != sentence.text for sentence in self.sentences):
                 self.sentences.append(session.check(claim.text, claim.numbers))
-        self.model = self.chat.name
+            self.model = self.chat.name
 
     def tell(self) -> Iterator[Event]:
         """Tell the sentences that have not been told; of a refused answer none."""

@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         prompt = body["messages"][-1]["content"]
-        if body.get("logprobs") or body.get("max_tokens", 99) < 30:
+        if body.get("max_tokens", 99) < 30:
             pieces: Iterable[str] = ["yes"]
         else:
             self.owner.prompts.append(prompt)

@@ -3,7 +3,7 @@
 `replies` maps a part of the question to the reply. `<<words>>` in a reply becomes the number, in
 brackets, of the evidence sentence that holds these words. At each form feed the server waits until
 `go` is called, so that a test can look at a half-written answer without any timing. The question
-whether the evidence holds the answer is answered with `belief`: HELD (default) or NOT_HELD.
+whether the cited text says the answer is answered with `belief`: HELD (default) or NOT_HELD.
 """
 
 import json
@@ -50,7 +50,7 @@ class ScriptedServer:
     def reply(self, model, messages):
         """The text for one request."""
         system, user = messages[0]["content"], messages[-1]["content"]
-        question = user.rsplit("uestion: ", 1)[-1]
+        question = user.rsplit("uestion: ", 1)[-1].split("\n")[0]
         if system == followup.SYSTEM:
             return question
         self.asked.append((model, question))
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        only_a_word = body.get("max_tokens") == 1  # do the sentences hold the answer?
+        only_a_word = body.get("max_tokens") == 1  # does the cited text say the answer?
         text = self.owner.belief if only_a_word else self.owner.reply(body["model"], body["messages"])
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
