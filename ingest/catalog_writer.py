@@ -66,6 +66,14 @@ SELECT path, document_id, metadata FROM files f WHERE live = 0 OR (live = 1
   AND path NOT IN (SELECT path FROM temp.removed))"""
 # Of several files with one text, the first path's metadata are the document's.
 _WINNERS = f"SELECT document_id, metadata, min(path) FROM ({_FINAL_FILES}) GROUP BY document_id"  # noqa: S608
+# Chroma's entries that a commit adds ("new") or takes away ("gone"), and all that it keeps ("wanted"):
+# the documents whose passages they are, and the documents of which none may have the same entry.
+_KEPT = "row IN (SELECT row FROM temp.keep)"
+_ENTRIES = {
+    "wanted": (_KEPT, "0"),
+    "new": (f"live = 0 AND {_KEPT}", "o.live = 1"),
+    "gone": (f"live = 1 AND NOT {_KEPT}", f"o.{_KEPT}"),
+}
 _TEMP = """
 CREATE TEMP TABLE removed (path TEXT PRIMARY KEY);
 CREATE TEMP TABLE keep (row INTEGER PRIMARY KEY);
@@ -133,17 +141,21 @@ class CatalogWriter(Catalog):
         with self.write(durable=True) as connection:
             _set_meta(connection, facts)
 
-    def files(self) -> dict[str, FileState]:
-        """The live corpus files by path; their metadata are not read."""
+    def file(self, path: str) -> FileState | None:
+        """The live corpus file of this path; its metadata are not read."""
         with self.read() as connection:
-            rows = connection.execute(
-                "SELECT path, size, mtime_ns, read_ns, sha256, document_id FROM files WHERE live = 1"
-            ).fetchall()
-        unread = Metadata("")
-        return {
-            path: FileState(path, size, mtime_ns, read_ns, sha256, document_id, unread)
-            for path, size, mtime_ns, read_ns, sha256, document_id in rows
-        }
+            row = connection.execute(
+                "SELECT size, mtime_ns, read_ns, sha256, document_id FROM files WHERE path = ? AND live = 1", (path,)
+            ).fetchone()
+        if row is None:
+            return None
+        size, mtime_ns, read_ns, sha256, document_id = row
+        return FileState(path, size, mtime_ns, read_ns, sha256, document_id, Metadata(""))
+
+    def paths(self) -> list[str]:
+        """The paths of the live corpus files."""
+        with self.read() as connection:
+            return [row[0] for row in connection.execute("SELECT path FROM files WHERE live = 1")]
 
     def origins(self, paths: Iterable[str] | None = None) -> set[str]:
         """The origins that the live corpus files name, or those of these `paths`."""
@@ -156,10 +168,12 @@ class CatalogWriter(Catalog):
             )
             return {row[0] for row in rows if row[0]}
 
-    def document_ids(self) -> set[str]:
-        """The ids of the live documents."""
+    def size(self) -> tuple[int, int]:
+        """How many documents and passages are live."""
         with self.read() as connection:
-            return {row[0] for row in connection.execute("SELECT document_id FROM documents WHERE live = 1")}
+            row = connection.execute("SELECT count(*), coalesce(sum(passages), 0) FROM documents WHERE live = 1")
+            documents, passages = row.fetchone()
+        return documents, passages
 
     def touch(self, file: FileState) -> None:
         """The file has a new time but the same bytes."""
@@ -268,18 +282,41 @@ class CatalogWriter(Catalog):
             raise DamagedError(f"The stored text of document {document_id[:12]} is damaged.")
         return str(row[0])
 
-    def vector_ids(self, which: str) -> dict[str, str]:
-        """{vector id: key} of the passages that are live now ("live"), or after `flip` ("wanted").
+    def turnover(self) -> tuple[int, int]:
+        """How many documents come and how many go with `flip`; a document in another version is the same."""
+        live, kept = (f"SELECT document_id FROM documents WHERE {rows}" for rows in ("live = 1", _KEPT))  # noqa: S608
+        with self.read() as connection:
+            come = connection.execute(f"SELECT count(*) FROM ({kept} EXCEPT {live})").fetchone()[0]  # noqa: S608
+            go = connection.execute(f"SELECT count(*) FROM ({live} EXCEPT {kept})").fetchone()[0]  # noqa: S608
+        return come, go
+
+    def kept_passages(self) -> int:
+        """How many passages there will be after `flip`."""
+        with self.read() as connection:
+            row = connection.execute(f"SELECT coalesce(sum(passages), 0) FROM documents WHERE {_KEPT}")  # noqa: S608
+            return int(row.fetchone()[0])
+
+    def entries(self, which: str) -> Iterator[tuple[str, str]]:
+        """(vector id, key) of the passages that `flip` keeps ("wanted"), of these the "new" ones, or the "gone" ones.
 
         A vector id names document, passage and embedded text, so an id never changes its vector.
+        One document at a time is in memory.
         """
-        rows_of = {"live": "live = 1", "wanted": "row IN (SELECT row FROM temp.keep)"}[which]
+        chosen, others = _ENTRIES[which]
         with self.read() as connection:
-            rows = connection.execute(
-                "SELECT d.document_id, p.passage_id, p.key FROM passages p JOIN "  # noqa: S608
-                f"(SELECT row, document_id FROM documents WHERE {rows_of}) d ON d.row = p.document"
-            )
-            return {f"{document[:16]}-{passage}-{key[:16]}": key for document, passage, key in rows}
+            documents = connection.execute(
+                f"SELECT row, substr(document_id, 1, 16) FROM documents WHERE {chosen}"  # noqa: S608
+            ).fetchall()
+        for row, document in documents:
+            with self.read() as connection:
+                passages = connection.execute(
+                    "SELECT passage_id, key FROM passages p WHERE document = ? AND NOT EXISTS ("  # noqa: S608
+                    "SELECT 1 FROM passages q JOIN documents o ON o.row = q.document "
+                    f"WHERE q.passage_id = p.passage_id AND q.key = p.key AND {others}) ORDER BY ordinal",
+                    (row,),
+                ).fetchall()
+            for passage, key in passages:
+                yield f"{document}-{passage}-{key[:16]}", key
 
     def vectors_of(self, space: int, keys: Sequence[str]) -> np.ndarray:
         """The vectors of these keys, in their order. Raises `DamagedError` when one is not intact."""

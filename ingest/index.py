@@ -1,6 +1,6 @@
 """The only Chroma: nearest passages by vector. Rebuildable from the catalog; takes vectors, never texts.
 
-An entry's id names document, passage and embedded text (`CatalogWriter.vector_ids`), so an id never
+An entry's id names document, passage and embedded text (`CatalogWriter.entries`), so an id never
 changes its vector and an outdated entry is known by its id.
 """
 

@@ -1,15 +1,21 @@
 """Corpus files -> versions in the catalog, unseen by readers, with every vector they need.
 
 Works in bounded batches, so memory does not grow with the number of documents; what is embedded is
-kept at once, so a killed run need not embed it again. Knows nothing of Chroma.
+kept at once, so a killed run need not embed it again. The embedder has a thread of its own: while it
+works, this one keeps the vectors of the part before and reads the files of the batch after.
+Knows nothing of Chroma.
 """
 
 import hashlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from ingest import UserError
 from ingest.catalog_writer import CatalogWriter, FileState, PassageRow
@@ -22,7 +28,8 @@ from ingest.progress import Progress, Report, Stop, StoppedError
 from ingest.split import embedding_text, heading_text, split
 
 BATCH = 512  # passages that are embedded together, of several documents, sorted by length
-KEPT = 64  # of these, so many are embedded and kept at a time: what a kill or a stop loses at most
+KEPT = 64  # of these, so many are embedded and kept at a time
+AHEAD = 2  # such parts with the embedder, one at work and one waiting: what a kill loses at most
 _RACY_NS = 2_000_000_000  # a file written so shortly before it was read may change unseen
 
 
@@ -35,11 +42,22 @@ class Failed:
 
 
 @dataclass
-class _Waiting:
-    """Texts to embed, by key."""
+class _Batch:
+    """Texts to embed, by key, and the corpus files that they came from."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    size: int = 0  # bytes of the corpus files they came from
+    files: list[FileState] = field(default_factory=list)
+    size: int = 0  # bytes of the files
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some texts of a batch, with the embedder; `files` are the batch's, at its last part."""
+
+    keys: Sequence[str]
+    vectors: "Future[np.ndarray] | None"
+    files: Sequence[FileState]
+    size: float
 
 
 class Preparer:
@@ -56,8 +74,10 @@ class Preparer:
     ) -> None:
         self._writer, self._embedder, self._space, self._made = writer, embedder, space, made
         self._report, self._stop = report, stop
-        self._done, self._total = 0, 0
-        self._waiting = _Waiting()
+        self._done, self._total = 0.0, 0
+        self._batch = _Batch()
+        self._embedding = ThreadPoolExecutor(1, "embed")
+        self._under_way: deque[_Part] = deque()
         self.failed: list[Failed] = []
         self.embedded = 0  # texts, in this run
 
@@ -65,73 +85,95 @@ class Preparer:
         """Those of `paths` that may differ from what the catalog read."""
         if all_of_them:
             return list(paths)
-        known = self._writer.files()
-        return [path for path in paths if not _same(known.get(relative(corpus_dir, path)), path)]
+        with self._writer.read():
+            return [path for path in paths if not _same(self._writer.file(relative(corpus_dir, path)), path)]
 
     def files(self, corpus_dir: Path, paths: Sequence[Path]) -> Iterator[int]:
-        """Prepare these files; yields the passages prepared so far whenever a batch is finished.
+        """Prepare these files; yields the passages read so far whenever a batch is with the embedder.
 
-        Raises `StoppedError` between batches when the user asked to stop; what is finished stays
-        prepared.
+        Raises `StoppedError` when the user asked to stop; batches that are finished stay prepared.
         """
         self._total = sum(_size(path) for path in paths)
-        known = self._writer.files()
-        passages, batch = 0, list[FileState]()
+        passages = 0
         for path in paths:
             self._check_stop()
-            state = self._read(corpus_dir, path, known)
+            state = self._read(corpus_dir, path)
             if state is None:
                 continue
             document, file = state
             passages += self._version(document)
-            batch.append(file)
-            self._waiting.size += file.size
-            if len(self._waiting.texts) >= BATCH:
-                self.embed()
-                self._writer.prepare_files(batch)
-                batch.clear()
+            self._batch.files.append(file)
+            self._batch.size += file.size
+            if len(self._batch.texts) >= BATCH:
+                self._hand_over()
                 yield passages
-        self.embed()
-        self._writer.prepare_files(batch)
+        self.finish()
         yield passages
 
     def wanted(self, removed: Sequence[str]) -> None:
         """Prepare what else the final set of files asks for: other metadata, splitter or embedder."""
+        self.finish()  # a commit drops what is prepared of files that it does not know
         for version in self._writer.wanted(removed, self._made):
             self._check_stop()
             self._version(Document(self._writer.text(version.document_id), version.metadata))
-            if len(self._waiting.texts) >= BATCH:
-                self.embed()
-        self.embed()
+            if len(self._batch.texts) >= BATCH:
+                self._hand_over()
+        self.finish()
         self._writer.wanted(removed, self._made)
         for document in self._writer.unembedded(self._space):
             self._check_stop()
-            self._waiting.texts |= {row.key: text for row, text in self._rows(document)}
-            if len(self._waiting.texts) >= BATCH:
-                self.embed()
-        self.embed()
+            self._batch.texts |= {row.key: text for row, text in self._rows(document)}
+            if len(self._batch.texts) >= BATCH:
+                self._hand_over()
+        self.finish()
 
     def stopping(self) -> None:
-        """From now on finish without asking again; what waits belongs to files that are left for the next run."""
+        """From now on finish without asking again; batches that are not finished are left for the next run."""
         self._stop = None
-        self._waiting = _Waiting()
+        self._batch = _Batch()
+        cut = [part.vectors is not None and part.vectors.cancel() for part in self._under_way]
+        for _ in range(cut.index(True) if True in cut else len(cut)):
+            self._finish_part()
+        self._under_way.clear()
 
-    def embed(self) -> None:
-        """Embed what waits, and keep the vectors."""
-        keys = self._writer.missing_vectors(self._space, self._waiting.texts)
-        size, self._waiting.size = self._waiting.size, 0
-        keys.sort(key=lambda key: -len(self._waiting.texts[key]))
+    def finish(self) -> None:
+        """Embed and keep all that waits."""
+        self._hand_over()
+        while self._under_way:
+            self._finish_part()
+
+    def close(self) -> None:
+        """Let the embedder's thread end; what it has not begun is dropped."""
+        self._embedding.shutdown(cancel_futures=True)
+
+    def _hand_over(self) -> None:
+        """Give the batch to the embedder, in parts; waits until it has begun the last but one."""
+        batch, self._batch = self._batch, _Batch()
+        under_way = {key for part in self._under_way for key in part.keys}
+        keys = self._writer.missing_vectors(self._space, batch.texts.keys() - under_way)
+        keys.sort(key=lambda key: (-len(batch.texts[key]), key))
         for start in range(0, len(keys), KEPT):
+            while len(self._under_way) >= AHEAD:
+                self._finish_part()
             part = keys[start : start + KEPT]
-            vectors = self._embedder.embed([self._waiting.texts[key] for key in part])
-            self._writer.add_vectors(self._space, part, vectors)
-            self.embedded += len(part)
-            self._tell(size * (start + len(part)) / len(keys))
-        self._waiting.texts.clear()
-        self._done += size
-        self._tell(0)
+            vectors = self._embedding.submit(self._embedder.embed, [batch.texts[key] for key in part])
+            files = batch.files if start + KEPT >= len(keys) else ()
+            self._under_way.append(_Part(part, vectors, files, batch.size * len(part) / len(keys)))
+        if batch.files and not keys:
+            self._under_way.append(_Part((), None, batch.files, batch.size))
 
-    def _read(self, corpus_dir: Path, path: Path, known: dict[str, FileState]) -> tuple[Document, FileState] | None:
+    def _finish_part(self) -> None:
+        """Wait for the oldest part; its batch's files are prepared once every vector of theirs is kept."""
+        part = self._under_way.popleft()
+        if part.vectors:
+            self._writer.add_vectors(self._space, part.keys, part.vectors.result())
+            self.embedded += len(part.keys)
+        if part.files:
+            self._writer.prepare_files(part.files)
+        self._done += part.size
+        self._tell()
+
+    def _read(self, corpus_dir: Path, path: Path) -> tuple[Document, FileState] | None:
         name = relative(corpus_dir, path)
         try:
             _check_place(corpus_dir, path)
@@ -147,7 +189,7 @@ class Preparer:
         file = FileState(
             name, facts.st_size, facts.st_mtime_ns, read_ns, digest, document.document_id, document.metadata
         )
-        before = known.get(name)
+        before = self._writer.file(name)
         if before and before.sha256 == digest and before.document_id == document.document_id:
             self._writer.touch(file)
             return None
@@ -160,7 +202,7 @@ class Preparer:
         language = document.metadata.language or guess_language(document.text)
         rows = self._rows(document)
         self._writer.prepare_document(document, language, self._made, [row for row, _ in rows])
-        self._waiting.texts |= {row.key: text for row, text in rows}
+        self._batch.texts |= {row.key: text for row, text in rows}
         return len(rows)
 
     def _rows(self, document: Document) -> list[tuple[PassageRow, str]]:
@@ -178,9 +220,9 @@ class Preparer:
             rows.append((row, text))
         return rows
 
-    def _tell(self, part: float) -> None:
+    def _tell(self) -> None:
         if self._report:
-            self._report(Progress("Embedding", self._done + part, self._total, "B"))
+            self._report(Progress("Embedding", self._done, self._total, "B"))
         self._check_stop()
 
     def _check_stop(self) -> None:

@@ -9,9 +9,10 @@ Whatever an interrupted run left behind is unseen, and the next run drops or fin
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,8 @@ def sync(
             embedder = embedder or open_embedder(settings)
             writer, why = _open(settings, progress)
             try:
-                report = _Sync(settings, writer, embedder, progress, stop, rebuild).run()
+                with closing(_Sync(settings, writer, embedder, progress, stop, rebuild)) as run:
+                    report = run.run()
             finally:
                 writer.close()
             _remember(settings.index_dir)
@@ -154,7 +156,7 @@ class _Sync:
         sweep(self._settings.corpus_dir)
         files = corpus_files(self._settings.corpus_dir)
         present = {relative(self._settings.corpus_dir, path) for path in files}
-        removed = [path for path in self._writer.files() if path not in present]
+        removed = [path for path in self._writer.paths() if path not in present]
         everything = self._rebuild or self._writer.meta("made") != MADE
         changed = self._preparer.changed(self._settings.corpus_dir, files, everything)
         stopped = False
@@ -162,23 +164,24 @@ class _Sync:
         try:
             last = 0
             for prepared in self._preparer.files(self._settings.corpus_dir, changed):
-                if prepared - last >= max(_COMMIT, _GROWTH * self._passages()) and not self._rebuild:
+                if prepared - last >= max(_COMMIT, _GROWTH * self._writer.size()[1]) and not self._rebuild:
                     self._commit([])
                     last = prepared
             self._commit(removed)
         except StoppedError:
             stopped = True
+            self._preparer.stopping()
             if not self._rebuild:
-                self._preparer.stopping()
                 self._commit([])
         if not stopped:
             self._forget(gone)
             self._writer.forget_vectors(self._space.number)
         if not self._settings.chroma_url:
             builds.sweep(self._chroma, self._writer.meta("build") or "")
+        documents, passages = self._writer.size()
         return SyncReport(
-            documents=len(self._writer.document_ids()),
-            passages=self._passages(),
+            documents=documents,
+            passages=passages,
             added=self._added,
             removed=self._removed,
             embedded=self._preparer.embedded,
@@ -187,15 +190,16 @@ class _Sync:
             stopped=stopped,
         )
 
+    def close(self) -> None:
+        """Let the embedder's thread end."""
+        self._preparer.close()
+
     def _forget(self, origins: set[str]) -> None:
         """What add kept of sources whose corpus files are gone; a renamed file has its origin still."""
         receipts = Receipts(self._settings.corpus_dir)
         for origin in sorted(origins - self._writer.origins()) if origins else ():
             with suppress(OSError, UserError):  # litter, which costs no more than its space
                 receipts.forget(origin)
-
-    def _passages(self) -> int:
-        return len(self._writer.passage_ids())
 
     def _choose_space(self) -> _Space:
         """The vectors to work with: the index's own, or a new set on a rebuild or the first run."""
@@ -218,80 +222,88 @@ class _Sync:
     def _commit(self, removed: list[str]) -> None:
         """Make what is prepared visible, together with the build of Chroma that belongs to it."""
         self._preparer.wanted(removed)
-        live, wanted = self._writer.vector_ids("live"), self._writer.vector_ids("wanted")
-        before = self._writer.document_ids()
         if self._settings.chroma_url:
-            facts, obsolete = self._on_server(wanted)
+            facts, obsolete = self._on_server()
         else:
-            facts, obsolete = self._in_folder(live, wanted), None
+            facts, obsolete = self._in_folder(), None
         changed = self._space.facts | facts
         if not self._writer.prepared() and all(self._writer.meta(k) == str(v) for k, v in changed.items()):
             return
+        added, gone = self._writer.turnover()
         self._writer.flip(changed)
         if obsolete:
             obsolete()
-        after = self._writer.document_ids()
-        self._added += len(after - before)
-        self._removed += len(before - after)
+        self._added += added
+        self._removed += gone
 
-    def _in_folder(self, live: dict[str, str], wanted: dict[str, str]) -> dict[str, object]:
-        """The build for `wanted`: the current one when it serves, else a changed copy, else a new one."""
+    def _in_folder(self) -> dict[str, object]:
+        """The build for what is wanted: the current one when it serves, else a changed copy, else a new one."""
         name, sealed = self._writer.meta("build") or "", json.loads(self._writer.meta("seal") or "{}")
         current = self._writer.meta("space") == str(self._space.number)
         usable = bool(sealed) and current and builds.intact(self._chroma / name, sealed)
-        if usable and live.keys() == wanted.keys():
+        if usable and not any(next(self._writer.entries(which), None) for which in ("new", "gone")):
             return {"build": name, "seal": json.dumps(sealed)}
         if name and sealed and current and not usable:
             self._rebuilt = "the vector index was damaged or missing"
         if usable:
             with suppress(IndexFailedError, builds.BrokenSealError):
-                return self._build(name, sealed, live, wanted)
-        return self._build("", {}, {}, wanted)
+                return self._build(name, sealed)
+        return self._build("", {})
 
-    def _build(self, base: str, sealed: builds.Seal, live: dict[str, str], wanted: dict[str, str]) -> dict[str, object]:
+    def _build(self, base: str, sealed: builds.Seal) -> dict[str, object]:
         name = f"build-{secrets.token_hex(6)}"
         folder = self._chroma / name
         folder.mkdir(parents=True, mode=0o700)
         builds.copy(self._chroma / base, sealed, folder)
         index = VectorIndex.in_folder(folder, create=True)
         try:
-            index.delete(list(live.keys() - wanted.keys()))
-            self._fill(index, wanted, [entry for entry in wanted if entry not in live])
-            if index.count() != len(wanted):
-                raise IndexFailedError(f"Chroma holds {index.count()} entries instead of {len(wanted)}.")
+            for part in _parts(self._writer.entries("gone") if base else ()):
+                index.delete([entry for entry, _ in part])
+            self._fill(index, lambda: self._writer.entries("new" if base else "wanted"))
+            if index.count() != self._writer.kept_passages():
+                raise IndexFailedError(f"Chroma holds {index.count()} of {self._writer.kept_passages()} entries.")
         finally:
             index.close()
         return {"build": name, "seal": json.dumps(builds.seal(folder))}
 
-    def _on_server(self, wanted: dict[str, str]) -> tuple[dict[str, object], Callable[[], None]]:
+    def _on_server(self) -> tuple[dict[str, object], Callable[[], None]]:
         identity = self._writer.meta("identity") or secrets.token_hex(6)
         self._writer.set_meta({"identity": identity})
         name = f"article-chat-{identity}-{self._space.number}"
         index = VectorIndex.on_server(self._settings, name, create=True)
         held = index.ids()
-        self._fill(index, wanted, [entry for entry in wanted if entry not in held])
-        return {"build": name, "seal": ""}, lambda: index.delete(list(held - wanted.keys()))
+        self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
+        obsolete = held.difference(entry for entry, _ in self._writer.entries("wanted"))
+        return {"build": name, "seal": ""}, lambda: index.delete(list(obsolete))
 
-    def _fill(self, index: VectorIndex, wanted: dict[str, str], new: list[str]) -> None:
+    def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Add entries, and see that each is found by its own vector; try once more what is not."""
-        for start in range(0, len(new), _BATCH):
+        done, total = 0, sum(1 for _ in new())
+        for part in _parts(new()):
             if self._progress:
-                self._progress(Progress("Indexing", start, len(new), "passages"))
-            part = new[start : start + _BATCH]
-            index.add(part, self._vectors(wanted, part))
-        for start in range(0, len(new), _BATCH):
-            part = new[start : start + _BATCH]
-            lost = index.not_found(part, self._vectors(wanted, part))
-            if not lost:
+                self._progress(Progress("Indexing", done, total, "passages"))
+            index.add([entry for entry, _ in part], self._vectors(part))
+            done += len(part)
+        for part in _parts(new()):
+            missing = {*index.not_found([entry for entry, _ in part], self._vectors(part))}
+            if not missing:
                 continue
-            vectors = self._vectors(wanted, lost)
-            index.delete(lost)
-            index.add(lost, vectors)
-            if index.not_found(lost, vectors):
+            lost = [(entry, key) for entry, key in part if entry in missing]
+            ids, vectors = [entry for entry, _ in lost], self._vectors(lost)
+            index.delete(ids)
+            index.add(ids, vectors)
+            if index.not_found(ids, vectors):
                 raise IndexFailedError(f"Chroma does not find {len(lost)} passages by their own vectors.")
 
-    def _vectors(self, wanted: dict[str, str], entries: Sequence[str]) -> np.ndarray:
-        return self._writer.vectors_of(self._space.number, [wanted[entry] for entry in entries])
+    def _vectors(self, entries: Sequence[tuple[str, str]]) -> np.ndarray:
+        return self._writer.vectors_of(self._space.number, [key for _, key in entries])
+
+
+def _parts(entries: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """So many entries at a time as may be in memory with their vectors."""
+    left = iter(entries)
+    while part := list(islice(left, _BATCH)):
+        yield part
 
 
 def _open(settings: Settings, progress: Report | None) -> tuple[CatalogWriter, str]:

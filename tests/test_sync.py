@@ -147,7 +147,7 @@ def test_a_stopped_sync_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr("ingest.prepare.KEPT", 4)
     rng = random.Random(4)
-    documents = [article(rng, 4) for _ in range(6)]
+    documents = [article(rng, 4) for _ in range(12)]
     write(settings, *documents)
     whole = sum(len(split(document)) for document in documents)
     if rebuild:
@@ -159,7 +159,7 @@ def test_a_stopped_sync_goes_on_where_it_was(
     assert 0 < stopped.embedded < whole
     assert visible(settings) <= texts_of(settings)
     done = sync(settings, rebuild=rebuild, embedder=embedder)
-    assert (done.documents, done.embedded) == (6, whole - stopped.embedded)
+    assert (done.documents, done.embedded) == (12, whole - stopped.embedded)
     assert not done.stopped
     assert visible(settings) == texts_of(settings)
 
