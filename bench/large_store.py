@@ -79,14 +79,15 @@ def build(passages: int, **more: str) -> tuple[Settings, float]:
     sentences, titles, vectors = _real()
     if not (home / "written").exists():
         shutil.rmtree(home, ignore_errors=True)
-        _write(settings.corpus_dir, passages, sentences, titles)
+        write_corpus(settings.corpus_dir, passages, sentences, titles)
         (home / "written").touch()
     started = time.monotonic()
     report = sync(settings, embedder=DrawnEmbedder(vectors))
     return settings, time.monotonic() - started if report.added else 0.0
 
 
-def _write(corpus: Path, passages: int, sentences: Sequence[str], titles: Sequence[str]) -> None:
+def write_corpus(corpus: Path, passages: int, sentences: Sequence[str], titles: Sequence[str]) -> None:
+    """Corpus files of about so many passages, of these sentences and titles, drawn anew."""
     draw = random.Random(SEED)
     for number in range(-(-passages // PASSAGES_A_DOCUMENT)):
         paragraphs = [" ".join(draw.choices(sentences, k=draw.randint(*PARAGRAPH))) for _ in range(PARAGRAPHS)]

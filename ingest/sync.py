@@ -2,17 +2,14 @@
 
 In this order, so that a kill at any moment loses nothing and shows nothing half: prepare versions
 and vectors in the catalog, unseen (`prepare`); build Chroma's folder for the state to come, unknown
-to readers (`builds`); make both visible in one transaction of the catalog (`CatalogWriter.flip`).
+to readers (`rebuild`); make both visible in one transaction of the catalog (`CatalogWriter.flip`).
 Whatever an interrupted run left behind is unseen, and the next run drops or finishes it.
 """
 
 import json
-import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +20,17 @@ from ingest.catalog_schema import FILE_NAME, DamagedError
 from ingest.catalog_writer import CatalogWriter
 from ingest.corpus import corpus_files, sweep
 from ingest.embed import PROBE, Embedder, LocalEmbedder, open_embedder
-from ingest.index import IndexFailedError, VectorIndex
 from ingest.lock import writer_lock
 from ingest.prepare import Failed, Preparer, relative
 from ingest.progress import Progress, Report, Stop, StoppedError
+from ingest.rebuild import Builder
 from ingest.receipts import Receipts
 from ingest.settings import Settings
 from ingest.store import CHROMA, MADE
 
 _STATE = "catalog.state"  # size and time of the catalog as the last sync left it
-_COMMIT = 2000  # passages after which a long sync makes visible what it has, ...
-_GROWTH = 0.5  # ... or this share of the index, so that copying Chroma's folder stays cheap in sum
-_BATCH = 1000  # vectors in memory on their way from the catalog to Chroma
+COMMIT = 2000  # passages after which a long sync makes visible what it has, ...
+GROWTH = 0.5  # ... or this share of the index, so that copying Chroma's folder stays cheap in sum
 _PROBE_SAME = 0.99  # cosine similarity above which an endpoint still serves the model that it did
 
 
@@ -148,8 +144,7 @@ class _Sync:
         self._progress, self._rebuild = progress, rebuild
         self._space = self._choose_space()
         self._preparer = Preparer(writer, embedder, self._space.number, MADE, progress, stop)
-        self._chroma = settings.index_dir / CHROMA
-        self._rebuilt = ""
+        self._builder = Builder(settings, writer, self._space.number, progress)
         self._added = self._removed = 0
 
     def run(self) -> SyncReport:
@@ -164,7 +159,7 @@ class _Sync:
         try:
             last = 0
             for prepared in self._preparer.files(self._settings.corpus_dir, changed):
-                if prepared - last >= max(_COMMIT, _GROWTH * self._writer.size()[1]) and not self._rebuild:
+                if prepared - last >= max(COMMIT, GROWTH * self._writer.size()[1]) and not self._rebuild:
                     self._commit([])
                     last = prepared
             self._commit(removed)
@@ -177,7 +172,7 @@ class _Sync:
             self._forget(gone)
             self._writer.forget_vectors(self._space.number)
         if not self._settings.chroma_url:
-            builds.sweep(self._chroma, self._writer.meta("build") or "")
+            builds.sweep(self._settings.index_dir / CHROMA, self._writer.meta("build") or "")
         documents, passages = self._writer.size()
         return SyncReport(
             documents=documents,
@@ -186,7 +181,7 @@ class _Sync:
             removed=self._removed,
             embedded=self._preparer.embedded,
             failed=tuple(self._preparer.failed),
-            rebuilt=self._rebuilt,
+            rebuilt=self._builder.rebuilt,
             stopped=stopped,
         )
 
@@ -222,88 +217,15 @@ class _Sync:
     def _commit(self, removed: list[str]) -> None:
         """Make what is prepared visible, together with the build of Chroma that belongs to it."""
         self._preparer.wanted(removed)
-        if self._settings.chroma_url:
-            facts, obsolete = self._on_server()
-        else:
-            facts, obsolete = self._in_folder(), None
-        changed = self._space.facts | facts
+        build = self._builder.build()
+        changed = self._space.facts | build.facts
         if not self._writer.prepared() and all(self._writer.meta(k) == str(v) for k, v in changed.items()):
             return
         added, gone = self._writer.turnover()
         self._writer.flip(changed)
-        if obsolete:
-            obsolete()
+        build.drop_obsolete()
         self._added += added
         self._removed += gone
-
-    def _in_folder(self) -> dict[str, object]:
-        """The build for what is wanted: the current one when it serves, else a changed copy, else a new one."""
-        name, sealed = self._writer.meta("build") or "", json.loads(self._writer.meta("seal") or "{}")
-        current = self._writer.meta("space") == str(self._space.number)
-        usable = bool(sealed) and current and builds.intact(self._chroma / name, sealed)
-        if usable and not any(next(self._writer.entries(which), None) for which in ("new", "gone")):
-            return {"build": name, "seal": json.dumps(sealed)}
-        if name and sealed and current and not usable:
-            self._rebuilt = "the vector index was damaged or missing"
-        if usable:
-            with suppress(IndexFailedError, builds.BrokenSealError):
-                return self._build(name, sealed)
-        return self._build("", {})
-
-    def _build(self, base: str, sealed: builds.Seal) -> dict[str, object]:
-        name = f"build-{secrets.token_hex(6)}"
-        folder = self._chroma / name
-        folder.mkdir(parents=True, mode=0o700)
-        builds.copy(self._chroma / base, sealed, folder)
-        index = VectorIndex.in_folder(folder, create=True)
-        try:
-            for part in _parts(self._writer.entries("gone") if base else ()):
-                index.delete([entry for entry, _ in part])
-            self._fill(index, lambda: self._writer.entries("new" if base else "wanted"))
-            if index.count() != self._writer.kept_passages():
-                raise IndexFailedError(f"Chroma holds {index.count()} of {self._writer.kept_passages()} entries.")
-        finally:
-            index.close()
-        return {"build": name, "seal": json.dumps(builds.seal(folder))}
-
-    def _on_server(self) -> tuple[dict[str, object], Callable[[], None]]:
-        identity = self._writer.meta("identity") or secrets.token_hex(6)
-        self._writer.set_meta({"identity": identity})
-        name = f"article-chat-{identity}-{self._space.number}"
-        index = VectorIndex.on_server(self._settings, name, create=True)
-        held = index.ids()
-        self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
-        obsolete = held.difference(entry for entry, _ in self._writer.entries("wanted"))
-        return {"build": name, "seal": ""}, lambda: index.delete(list(obsolete))
-
-    def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        """Add entries, and see that each is found by its own vector; try once more what is not."""
-        done, total = 0, sum(1 for _ in new())
-        for part in _parts(new()):
-            if self._progress:
-                self._progress(Progress("Indexing", done, total, "passages"))
-            index.add([entry for entry, _ in part], self._vectors(part))
-            done += len(part)
-        for part in _parts(new()):
-            missing = {*index.not_found([entry for entry, _ in part], self._vectors(part))}
-            if not missing:
-                continue
-            lost = [(entry, key) for entry, key in part if entry in missing]
-            ids, vectors = [entry for entry, _ in lost], self._vectors(lost)
-            index.delete(ids)
-            index.add(ids, vectors)
-            if index.not_found(ids, vectors):
-                raise IndexFailedError(f"Chroma does not find {len(lost)} passages by their own vectors.")
-
-    def _vectors(self, entries: Sequence[tuple[str, str]]) -> np.ndarray:
-        return self._writer.vectors_of(self._space.number, [key for _, key in entries])
-
-
-def _parts(entries: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """So many entries at a time as may be in memory with their vectors."""
-    left = iter(entries)
-    while part := list(islice(left, _BATCH)):
-        yield part
 
 
 def _open(settings: Settings, progress: Report | None) -> tuple[CatalogWriter, str]:

@@ -5,9 +5,11 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from store_kit import WORDS, article, run_children, settings_for, texts_of, visible
 from test_readers import pdf
@@ -15,9 +17,9 @@ from test_readers import pdf
 from ingest import UserError
 from ingest.add import Upload, add_sources
 from ingest.catalog import Catalog
-from ingest.corpus import corpus_files, read_document, write_document
+from ingest.corpus import corpus_files, parse_document, read_document, write_document
 from ingest.document import Document, Metadata
-from ingest.embed import Embedder, LocalEmbedder, open_embedder
+from ingest.embed import Embedder, LocalEmbedder, OnDone, open_embedder
 from ingest.health import check
 from ingest.progress import Progress
 from ingest.settings import ROOT, Settings
@@ -161,6 +163,67 @@ def test_a_stopped_sync_goes_on_where_it_was(
     done = sync(settings, rebuild=rebuild, embedder=embedder)
     assert (done.documents, done.embedded) == (12, whole - stopped.embedded)
     assert not done.stopped
+    assert visible(settings) == texts_of(settings)
+
+
+class Patient(LocalEmbedder):
+    """Ends no batch before all files are read, as long as somebody reads them."""
+
+    def __init__(self, read: threading.Event) -> None:
+        super().__init__()
+        self._read = read
+        self.waited_in_vain = False
+
+    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
+        self.waited_in_vain = not self._read.wait(30) or self.waited_in_vain
+        return super().embed(texts, on_done)
+
+
+def test_files_are_read_while_others_are_embedded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.prepare.BATCH", 1)
+    rng = random.Random(8)
+    write(settings, *(article(rng, 1) for _ in range(3)))
+    read, seen = threading.Event(), list[Path]()
+
+    def parse(data: bytes, path: Path) -> Document:
+        seen.append(path)
+        if len(seen) == 3:
+            read.set()
+        return parse_document(data, path)
+
+    monkeypatch.setattr("ingest.prepare.parse_document", parse)
+    embedder = Patient(read)
+    assert sync(settings, embedder=embedder).embedded == 3
+    assert not embedder.waited_in_vain
+
+
+class Failing(LocalEmbedder):
+    """Fails after so many calls, as an endpoint may."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
+        self._calls -= 1
+        if self._calls < 0:
+            raise UserError("The embedding endpoint failed.")
+        return super().embed(texts, on_done)
+
+
+def test_an_embedder_that_fails_ends_the_sync_and_keeps_what_it_made(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.prepare.KEPT", 1)
+    rng = random.Random(9)
+    documents = [article(rng, 1) for _ in range(5)]
+    write(settings, *documents[:1])
+    sync(settings, embedder=embedder)
+    write(settings, *documents[1:])
+    with pytest.raises(UserError, match="endpoint failed"):
+        sync(settings, embedder=Failing(2))
+    assert visible(settings) == {documents[0].document_id}
+    assert sync(settings, embedder=embedder).embedded == 2
     assert visible(settings) == texts_of(settings)
 
 

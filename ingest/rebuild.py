@@ -1,0 +1,113 @@
+"""What a commit changes in Chroma: the folder, or the server's collection, for the state to come.
+
+Readers know nothing of it until the catalog's commit names it. Of the catalog it only reads, but for
+the identity by which a server's collection is named.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from ingest import builds
+from ingest.catalog_writer import CatalogWriter
+from ingest.index import IndexFailedError, VectorIndex
+from ingest.progress import Progress, Report
+from ingest.settings import Settings
+from ingest.store import CHROMA
+
+_BATCH = 1000  # vectors in memory on their way from the catalog to Chroma
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build that is finished: what the catalog's commit must say of it, and what to do after that."""
+
+    facts: dict[str, object]
+    drop_obsolete: Callable[[], None] = lambda: None
+
+
+class Builder:
+    """Builds for one commit after another; `rebuilt` says why one was made from nothing, if it was."""
+
+    def __init__(self, settings: Settings, writer: CatalogWriter, space: int, progress: Report | None) -> None:
+        self._settings, self._writer, self._space, self._progress = settings, writer, space, progress
+        self._chroma = settings.index_dir / CHROMA
+        self.rebuilt = ""
+
+    def build(self) -> Build:
+        """The build for what `CatalogWriter.flip` will keep. Raises `IndexFailedError` when Chroma fails."""
+        return self._on_server() if self._settings.chroma_url else Build(self._in_folder())
+
+    def _in_folder(self) -> dict[str, object]:
+        """The build for what is wanted: the current one when it serves, else a changed copy, else a new one."""
+        name, sealed = self._writer.meta("build") or "", json.loads(self._writer.meta("seal") or "{}")
+        current = self._writer.meta("space") == str(self._space)
+        usable = bool(sealed) and current and builds.intact(self._chroma / name, sealed)
+        if usable and not any(next(self._writer.entries(which), None) for which in ("new", "gone")):
+            return {"build": name, "seal": json.dumps(sealed)}
+        if name and sealed and current and not usable:
+            self.rebuilt = "the vector index was damaged or missing"
+        if usable:
+            with suppress(IndexFailedError, builds.BrokenSealError):
+                return self._build(name, sealed)
+        return self._build("", {})
+
+    def _build(self, base: str, sealed: builds.Seal) -> dict[str, object]:
+        name = f"build-{secrets.token_hex(6)}"
+        folder = self._chroma / name
+        folder.mkdir(parents=True, mode=0o700)
+        builds.copy(self._chroma / base, sealed, folder)
+        index = VectorIndex.in_folder(folder, create=True)
+        try:
+            for part in _parts(self._writer.entries("gone") if base else ()):
+                index.delete([entry for entry, _ in part])
+            self._fill(index, lambda: self._writer.entries("new" if base else "wanted"))
+            if index.count() != self._writer.kept_passages():
+                raise IndexFailedError(f"Chroma holds {index.count()} of {self._writer.kept_passages()} entries.")
+        finally:
+            index.close()
+        return {"build": name, "seal": json.dumps(builds.seal(folder))}
+
+    def _on_server(self) -> Build:
+        identity = self._writer.meta("identity") or secrets.token_hex(6)
+        self._writer.set_meta({"identity": identity})
+        name = f"article-chat-{identity}-{self._space}"
+        index = VectorIndex.on_server(self._settings, name, create=True)
+        held = index.ids()
+        self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
+        obsolete = held.difference(entry for entry, _ in self._writer.entries("wanted"))
+        return Build({"build": name, "seal": ""}, lambda: index.delete(list(obsolete)))
+
+    def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        """Add entries, and see that each is found by its own vector; try once more what is not."""
+        done, total = 0, sum(1 for _ in new())
+        for part in _parts(new()):
+            if self._progress:
+                self._progress(Progress("Indexing", done, total, "passages"))
+            index.add([entry for entry, _ in part], self._vectors(part))
+            done += len(part)
+        for part in _parts(new()):
+            missing = {*index.not_found([entry for entry, _ in part], self._vectors(part))}
+            if not missing:
+                continue
+            lost = [(entry, key) for entry, key in part if entry in missing]
+            ids, vectors = [entry for entry, _ in lost], self._vectors(lost)
+            index.delete(ids)
+            index.add(ids, vectors)
+            if index.not_found(ids, vectors):
+                raise IndexFailedError(f"Chroma does not find {len(lost)} passages by their own vectors.")
+
+    def _vectors(self, entries: Sequence[tuple[str, str]]) -> np.ndarray:
+        return self._writer.vectors_of(self._space, [key for _, key in entries])
+
+
+def _parts(entries: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """So many entries at a time as may be in memory with their vectors."""
+    left = iter(entries)
+    while part := list(islice(left, _BATCH)):
+        yield part
