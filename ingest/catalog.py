@@ -1,29 +1,19 @@
-"""The only SQLite: documents, passages, vectors and the lexical index; the commit point of the store.
+"""What readers ask of the catalog: documents, passages, vectors, and the lexical search.
 
-This file holds everything that reads; `CatalogWriter` changes it. A reader sees the
-state of one commit, in every thread and process, while a writer works (SQLite's WAL). Knows nothing
-of Chroma, embedders or files of the corpus.
+`CatalogWriter` changes it. Knows nothing of Chroma, embedders or files of the corpus.
 """
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ingest import UserError
-from ingest.catalog_schema import (
-    FILE_NAME,
-    SCHEMA_VERSION,
-    DamagedError,
-    faults,
-    stored_metadata,
-    verify,
-)
+from ingest.catalog_file import CatalogFile
+from ingest.catalog_schema import DamagedError, stored_metadata, verify
 from ingest.document import Document, Metadata, Passage
 from ingest.lexical import TITLE_WEIGHT, Collection, bm25, query_tokens
 
@@ -31,7 +21,6 @@ MAX_QUERY_TOKENS = 64  # of a long query, the rarest tokens
 _CANDIDATES = 200  # passages that SQLite ranks first, for our own BM25 to score
 _MATCHES = 30_000  # passages, about, that it may rank for this: each takes it 1.3 microseconds
 _CACHED_DOCUMENTS = 64
-_TIMEOUT = 30.0  # seconds to wait for SQLite's own short locks
 
 _LEXICAL = """
 SELECT passage_id, title, body FROM passages WHERE row IN (
@@ -57,64 +46,13 @@ class DocumentRow:
     passages: int
 
 
-class Catalog:
+class Catalog(CatalogFile):
     """The catalog, open for reading; safe to use from several threads."""
 
     def __init__(self, path: Path, uri: str) -> None:
-        self.path = path
-        self._uri = uri
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        super().__init__(path, uri)
         self._documents: dict[int, Document] = {}
         self._statistics: tuple[int, int, float, tuple[str, ...]] | None = None
-
-    @classmethod
-    def open(cls, index_dir: Path) -> "Catalog":
-        """Open an index for reading.
-
-        Raises `UserError` when there is none, or it cannot be read, or another version made it.
-        """
-        path = index_dir / FILE_NAME
-        if not path.exists():
-            raise UserError(f"There is no index in {index_dir} yet: run `python -m ingest sync`.")
-        for mode in ("mode=ro", "immutable=1"):  # the latter for a folder that forbids SQLite's own files
-            catalog = cls(path, f"{path.absolute().as_uri()}?{mode}")
-            try:
-                with faults(path):
-                    catalog._check_version()
-                return catalog
-            except DamagedError:
-                catalog.close()
-                raise
-            except UserError:
-                catalog.close()
-                if mode == "immutable=1":
-                    raise
-        raise AssertionError
-
-    def close(self) -> None:
-        """Close the connections of every thread."""
-        with self._lock:
-            for connection in self._connections:
-                with suppress(sqlite3.Error):
-                    connection.close()
-            self._connections.clear()
-            self._local = threading.local()
-
-    def generation(self) -> int:
-        """A number that grows with every commit."""
-        return int(self.meta("generation") or 0)
-
-    def fingerprint(self) -> str | None:
-        """What embedder made the vectors."""
-        return self.meta("fingerprint")
-
-    def meta(self, key: str) -> str | None:
-        """One of the catalog's own facts: generation, fingerprint, dimension, space, build, made."""
-        with self.read() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
 
     def documents(self) -> list[DocumentRow]:
         """Every document, sorted by title."""
@@ -251,42 +189,6 @@ class Catalog:
         """Hold everything stored against its checksums; raises `DamagedError` at the first fault."""
         with self.read() as connection:
             verify(connection)
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, inside one snapshot; SQLite's errors become `UserError`s."""
-        with faults(self.path):
-            connection = self._connection()
-            if connection.in_transaction:
-                yield connection
-                return
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                with suppress(sqlite3.Error):
-                    connection.execute("COMMIT")
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            # Only its own thread uses it; `close` may come from another.
-            connection = sqlite3.connect(
-                self._uri, uri=True, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
-            )
-            self._local.connection = connection
-            with self._lock:
-                self._connections.append(connection)
-        return connection
-
-    def _check_version(self) -> None:
-        version = self._connection().execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
-            self._connection().execute("SELECT count(*) FROM meta").fetchone()
-            return
-        raise DamagedError(
-            f"{self.path} was made by another version of this program: run `python -m ingest sync`, which rebuilds it."
-        )
 
     def _document(self, connection: sqlite3.Connection, row: int) -> Document:
         """The document of a version row. A row never changes its text, so it can be cached."""

@@ -1,9 +1,11 @@
 """The only Chroma: nearest passages by vector. Rebuildable from the catalog; takes vectors, never texts.
 
-An entry's id names document, passage and embedded text (`CatalogWriter.entries`), so an id never
+An entry's id names document, passage and embedded text (`PreparedCatalog.entries`), so an id never
 changes its vector and an outdated entry is known by its id.
 """
 
+import os
+import struct
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,9 @@ COLLECTION = "passages"
 _BATCH = 1000  # entries of one call
 _SAME = 0.999  # cosine similarity of a vector to itself, as float32 goes
 _FETCH_MORE = 8  # times k, where hits of other documents are cut off afterwards
+
+
+_HNSW_HEADER = struct.Struct("<i4Q")  # version, offset, elements that fit, elements there, bytes of one
 
 
 class IndexFailedError(UserError):
@@ -132,6 +137,23 @@ class VectorIndex:
         with _faults():
             reply: Any = self._collection.query(query_embeddings=vectors, n_results=max(1, k), include=["distances"])
         return reply["ids"], [[1.0 - distance for distance in row] for row in reply["distances"]]
+
+
+def blank_unused(folder: Path) -> None:
+    """Blank the unused room in the files of an index that is closed.
+
+    Chroma 1.5.9 writes it as it was in memory, with whatever this process had there before: texts
+    that were removed since, or keys. Files of another shape are left as they are.
+    """
+    for header in folder.rglob("header.bin"):
+        start = header.read_bytes()[: _HNSW_HEADER.size]
+        if len(start) < _HNSW_HEADER.size:
+            continue
+        _, _, room, elements, size = _HNSW_HEADER.unpack(start)
+        for path, each in ((header.with_name("data_level0.bin"), size), (header.with_name("length.bin"), 4)):
+            if elements <= room and path.exists() and path.stat().st_size == room * each:
+                os.truncate(path, elements * each)
+                os.truncate(path, room * each)  # what a file grows by is zeros
 
 
 def _chroma_settings() -> Any:

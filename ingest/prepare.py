@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from ingest import UserError
-from ingest.catalog_writer import CatalogWriter, FileState, PassageRow
+from ingest.catalog_prepared import FileState
+from ingest.catalog_writer import CatalogWriter, PassageRow
 from ingest.clean import visible
 from ingest.corpus import file_bytes, parse_document
 from ingest.document import Document

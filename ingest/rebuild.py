@@ -15,7 +15,7 @@ import numpy as np
 
 from ingest import builds
 from ingest.catalog_writer import CatalogWriter
-from ingest.index import IndexFailedError, VectorIndex
+from ingest.index import IndexFailedError, VectorIndex, blank_unused
 from ingest.progress import Progress, Report
 from ingest.settings import Settings
 from ingest.store import CHROMA
@@ -71,6 +71,7 @@ class Builder:
                 raise IndexFailedError(f"Chroma holds {index.count()} of {self._writer.kept_passages()} entries.")
         finally:
             index.close()
+        blank_unused(folder)
         return {"build": name, "seal": json.dumps(builds.seal(folder))}
 
     def _on_server(self) -> Build:

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from ingest.corpus import corpus_files, parse_document, read_document, write_doc
 from ingest.document import Document, Metadata
 from ingest.embed import Embedder, LocalEmbedder, OnDone, open_embedder
 from ingest.health import check
+from ingest.index import blank_unused
 from ingest.progress import Progress
 from ingest.settings import ROOT, Settings
 from ingest.split import split
@@ -110,6 +112,21 @@ def test_what_is_removed_is_gone_everywhere(settings: Settings, embedder: Embedd
     assert len(corpus_files(settings.corpus_dir)) == 1
     with pytest.raises(UserError, match="No document"):
         remove(settings, read_document(kept.path).document_id[:11] + "0" * 53)
+
+
+def test_unused_room_of_the_vector_index_is_blank(settings: Settings, embedder: Embedder, tmp_path: Path) -> None:
+    (tmp_path / "header.bin").write_bytes(struct.pack("<i4Q", 1, 0, 4, 1, 8) + bytes(20))
+    for name, each in (("data_level0.bin", 8), ("length.bin", 4)):
+        (tmp_path / name).write_bytes(b"x" * 4 * each)
+    blank_unused(tmp_path)
+    assert (tmp_path / "data_level0.bin").read_bytes() == b"x" * 8 + bytes(24)
+    assert (tmp_path / "length.bin").read_bytes() == b"x" * 4 + bytes(12)
+    for seed in range(3):  # Chroma writes so few into its log only: all of the file is unused
+        write(settings, article(random.Random(seed)))
+        sync(settings, embedder=embedder)
+        (level,) = (settings.index_dir / "chroma").rglob("data_level0.bin")
+        assert not any(level.read_bytes())
+    assert check(settings) == []
 
 
 def test_ids_are_the_same_after_the_index_is_deleted(settings: Settings, embedder: Embedder) -> None:
