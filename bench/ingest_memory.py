@@ -40,9 +40,7 @@ class TopicEmbedder(LocalEmbedder):
 
     def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
         """See `Embedder`."""
-        vectors = np.stack(
-            [self.draw(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")) for text in texts]
-        )
+        vectors = np.stack([self._draw(hashlib.sha256(text.encode()).digest()) for text in texts])
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
     def _draw(self, seed: bytes) -> np.ndarray:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from loopback import PUBLIC, Server, public, reply, serving
 
-from ingest.fetch import Fetched, FetchError, fetch, parse_url, public_address
+from ingest.fetch import Fetched, fetch
+from ingest.target import FetchError, parse_url, public_address
 
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / "badinput"
 CASES = DATA / "own" / "ssrf_cases.json"

@@ -16,14 +16,14 @@ from ingest.sandbox import Sandbox
 PAGE = b"<html><title>A title</title><body><p>" + b"Some words of text. " * 30 + b"</p></body></html>"
 IN_CHILD = """
 import sys
-from ingest import sandbox
+from ingest import sandbox_child
 from ingest.readers import build
 def trouble(request, data):
     import os, time
     exec(data.decode())
     raise build.ReadError("survived")
-sandbox._do_read = trouble
-sandbox._serve(__import__("json").loads(sys.argv[1]))
+sandbox_child._do_read = trouble
+sandbox_child._serve(__import__("json").loads(sys.argv[1]))
 """
 
 
