@@ -45,7 +45,7 @@ test: lint install  ## Set up, then every test but the long ones
 nightly: install .venv/.installed-test  ## The long fault and load tests: 300 kills, every bad file, 10 minutes of 20 users
 	@sh scripts/chromium
 	@sh scripts/nginx
-	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 0
+	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 36000
 
 # Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.
 BENCHES := extraction retrieval speed ingest checker gates page models
