@@ -105,7 +105,7 @@ class Preparer:
             passages += self._version(document)
             self._batch.files.append(file)
             self._batch.size += file.size
-            if len(self._batch.texts) >= BATCH:
+            if max(len(self._batch.texts), len(self._batch.files)) >= BATCH:
                 self._hand_over()
                 yield passages
         self.finish()
