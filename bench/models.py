@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from app import prompt
+from app import confirm, prompt
 from app.answer import Answer, Finished, Retrieved, Turn
 from app.ask import Road
 from app.check import Checker
@@ -96,7 +96,7 @@ def bare(server: EmbeddedServer, messages: Sequence[dict[str, str]], **more: Any
 def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
     """The road of a question on a server that is there; what requests begin with is read, as at the app's start."""
     model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, EMBEDDED_LIMITS)
-    for beginning in (prompt.talk(), opening()):
+    for beginning in (prompt.talk(), confirm.beginning(), opening()):
         bare(server, beginning, max_tokens=1)
     try:
         yield Road(store, Models({"embedded": model}), Checker(store.embedder.embed))
@@ -142,7 +142,7 @@ def conversations(road: Road) -> list[tuple[Turned, Turned]]:
 
 def beside_bare(rows: Sequence[tuple[Turned, Turned]], server: EmbeddedServer) -> dict[str, Any]:
     """What was asked, asked of the model alone in the same order, so that each time the same is in its cache."""
-    for beginning in (prompt.talk(), opening()):
+    for beginning in (prompt.talk(), confirm.beginning(), opening()):
         bare(server, beginning, max_tokens=1)
     pairs = []
     for turn in (turn for row in rows for turn in row):
