@@ -6,6 +6,7 @@ Knows nothing of passages, stores or the order in which documents come.
 import hashlib
 import importlib.util
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -128,6 +129,9 @@ def _load_tokenizer() -> Any:
 
 
 def _load_session() -> Any:
+    # onnxruntime 1.32 gives the machine an id in the home folder and sends what it did to its publisher,
+    # from the import on: its own switch in Python comes too late.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

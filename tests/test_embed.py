@@ -3,7 +3,11 @@
 The endpoint is a real HTTP server, asked by the real client; its vectors are another model's.
 """
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +180,20 @@ def test_another_model_behind_the_same_name_is_found_out(made, server):
         sync(other)
     sync(other, rebuild=True)
     assert best(Store.open(other), "insects") == "Bees"
+
+
+def test_the_packaged_embedder_keeps_no_record_of_the_machine(tmp_path):
+    """onnxruntime's telemetry begins with an id and a queue of events in the home folder."""
+    code = "from ingest.embed import LocalEmbedder; print(LocalEmbedder().embed(['a text']).shape)"
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        env=environment | home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "(1, 384)"
+    assert list(tmp_path.rglob("*")) == []
