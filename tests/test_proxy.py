@@ -6,13 +6,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from app_kit import App, running, seeded
+from app_kit import App, Page, running, seeded
 
 from ingest.settings import ROOT, Settings
 from tests.browser import ARGUMENTS, Visit
@@ -44,35 +46,43 @@ def app(seed_settings: Settings, script: ScriptedServer, tmp_path_factory: pytes
         yield app
 
 
-def recipe() -> str:
-    """The server block of SECURITY.md."""
-    found = re.search(r"```nginx\n(.*?)```", (ROOT / "SECURITY.md").read_text("utf-8"), re.DOTALL)
-    assert found
-    return found[1]
+def recipe(processes: int = 1) -> str:
+    """The server block of SECURITY.md; for several processes with its upstream block."""
+    blocks = re.findall(r"```nginx\n(.*?)```", (ROOT / "SECURITY.md").read_text("utf-8"), re.DOTALL)
+    server, upstream = map(textwrap.dedent, blocks)
+    one, several = "proxy_pass http://127.0.0.1:7860;", "proxy_pass http://articles;"
+    assert one in server
+    return str(server if processes == 1 else upstream + server.replace(one, several))
 
 
-def configuration(folder: Path, app: App, port: int) -> str:
-    """The recipe with this machine's port, certificate and app in place of the reader's; nothing else is changed."""
+def configuration(folder: Path, apps: Sequence[App], port: int, block: str) -> str:
+    """The recipe with this machine's ports, certificate and apps in place of the reader's; nothing else is changed."""
     changes = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/articles.pem": f"{folder}/cert.pem",
         "/etc/ssl/articles.key": f"{folder}/key.pem",
-        "127.0.0.1:7860": app.url.removeprefix("http://"),
     }
-    block = recipe()
+    changes |= {f"127.0.0.1:{7860 + n}": app.url.removeprefix("http://") for n, app in enumerate(apps)}
     for old, new in changes.items():
         assert old in block, old
         block = block.replace(old, new)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
     user = "user root;\n" if os.geteuid() == 0 else ""
-    return f"{user}daemon off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{block}}}\n"
+    told = "access_log off;\nadd_header X-Process $upstream_addr;\n"
+    return f"{user}daemon off;\npid {folder}/pid;\nevents {{}}\nhttp {{\n{told}{temporary}{block}}}\n"
 
 
 @pytest.fixture(scope="module")
 def port(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """nginx on a free port of loopback; gives the port."""
-    folder = tmp_path_factory.mktemp("nginx")
+    """nginx before the app, on a free port of loopback; gives the port."""
+    with proxied(tmp_path_factory.mktemp("nginx"), [app], recipe()) as port:
+        yield port
+
+
+@contextmanager
+def proxied(folder: Path, apps: Sequence[App], block: str) -> Iterator[int]:
+    """nginx with that block on a free port of loopback; gives the port."""
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out",
          folder / "cert.pem", "-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"],
@@ -82,7 +92,7 @@ def port(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         chosen = int(free.getsockname()[1])
-    (folder / "nginx.conf").write_text(configuration(folder, app, chosen))
+    (folder / "nginx.conf").write_text(configuration(folder, apps, chosen, block))
     command = [str(NGINX), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         try:
@@ -159,6 +169,58 @@ def test_other_sites_and_names_are_refused(outside: httpx.Client) -> None:
 def test_a_large_upload_is_refused_at_the_proxy(outside: httpx.Client) -> None:
     files = {"files": ("big.txt", b"x" * (53 << 20))}
     assert outside.post("/gradio_api/upload", files=files).status_code == 413
+
+
+@pytest.fixture(scope="module")
+def both(
+    seed_settings: Settings, script: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[App, App]]:
+    """Two processes of the app on one corpus and one index."""
+    places = seeded(seed_settings, tmp_path_factory.mktemp("shared"))
+    more = {"OPENAI_BASE_URL": script.url, "APP_AUTH": f"alice:{PASSWORD}", "APP_HOSTS": NAME, **places}
+    first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
+    with running(first, **more) as one, running(second, **more) as other:
+        yield one, other
+
+
+def visitor(port: int, address: str) -> httpx.Client:
+    """A browser at that address of loopback."""
+    transport = httpx.HTTPTransport(verify=False, local_address=address)
+    return httpx.Client(base_url=f"https://127.0.0.1:{port}", transport=transport, headers={"Host": NAME}, timeout=60)
+
+
+FORM = {"user": "alice", "password": PASSWORD}
+
+
+def test_two_processes_serve_visitors_who_stay_with_one(
+    both: tuple[App, App], script: ScriptedServer, tmp_path: Path
+) -> None:
+    script.replies = {QUESTION: "North Korea is developing 13 special economic zones <<13 special>>."}
+    with proxied(tmp_path, both, recipe(2)) as port:
+        served = {}
+        for network in range(1, 30):  # ip_hash tells apart the first three numbers of an address
+            with visitor(port, f"127.0.{network}.1") as client:
+                served.setdefault(client.get("/login").headers["X-Process"], f"127.0.{network}.1")
+        assert set(served) == {app.url.removeprefix("http://") for app in both}
+        for process, address in served.items():
+            with visitor(port, address) as client:
+                assert client.post("/login", data=FORM).status_code == 303
+                told = Page.open(client).ask(QUESTION)
+                assert "13 special" in " ".join(told["sentences"])
+                assert {client.get(path).headers["X-Process"] for path in ("/config", "/", "/v1/models")} == {process}
+                cookies = client.cookies
+            elsewhere = next(other for name, other in served.items() if name != process)
+            with visitor(port, elsewhere) as moved:  # the other process does not know this log-in
+                moved.cookies = cookies
+                assert moved.get("/config").status_code == 401
+
+
+def test_two_processes_without_sticky_sessions_lose_the_log_in(both: tuple[App, App], tmp_path: Path) -> None:
+    assert "ip_hash;" in recipe(2)
+    turns = re.sub(r"ip_hash;.*", "", recipe(2))
+    with proxied(tmp_path, both, turns) as port, visitor(port, "127.0.0.1") as client:
+        assert client.post("/login", data=FORM).status_code == 303
+        assert {client.get("/config").status_code for _ in range(4)} == {200, 401}
 
 
 def test_a_visitor_cannot_choose_the_address_that_is_counted(outside: httpx.Client) -> None:
