@@ -28,6 +28,9 @@ WAITING = 40  # questions that may wait for their turn; the next one is refused
 ANSWERING = 4  # at a time: the embedded model has as many slots
 # How long an upload that was not added is kept, and how often that is looked at, in seconds.
 UPLOADS_KEPT = (3600, 3600)
+# Pages of which Gradio keeps its state; unless told, of the last 10,000 that were opened, some 70 kB each. Ours has
+# none on the server, and one that is let go of is made anew with its page's next request.
+PAGES_KEPT = 100
 
 _FRAME = "window.room.frame(element, server, upload)"
 _ANSWERS = "window.room.answers({ask: (data) => trigger('ask', data), stop: (data) => trigger('stop', data)}); "
@@ -112,6 +115,7 @@ def build(room: Room, library: Library) -> gr.Blocks:
         page.unload(leave)
         _api(room)
     page.queue(max_size=WAITING, api_open=False)
+    page.state_session_capacity = PAGES_KEPT
     return page
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from chromadb.errors import ChromaError
 from store_kit import article, settings_for
 
 from ingest import builds
@@ -79,6 +80,22 @@ FAULTS: dict[str, tuple[Callable[[Settings], None], str]] = {
 
 def test_a_sound_index_has_no_fault(sound: Settings) -> None:
     assert check(sound) == []
+
+
+def test_the_index_is_private_and_its_chroma_neither_reports_nor_can_be_emptied(
+    settings: Settings, sound: Settings
+) -> None:
+    """Others of the machine cannot pass through its folder, whatever the modes of the files within."""
+    assert sound.index_dir.stat().st_mode & 0o077 == 0
+    index = VectorIndex.in_folder(next((settings.index_dir / "chroma").glob("*")))
+    try:
+        client = index._collection._client
+        told = client.get_settings()
+        assert (told.anonymized_telemetry, told.allow_reset) == (False, False)
+        with pytest.raises(ChromaError, match="Reset is disabled"):
+            client.reset()
+    finally:
+        index.close()
 
 
 @pytest.mark.parametrize("name", FAULTS)

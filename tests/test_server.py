@@ -896,6 +896,26 @@ def test_uploads_left_behind_are_removed_and_too_many_refused(tmp_path: Path, mo
     assert not uploads.has_room(tmp_path)
 
 
+def test_pages_opened_long_ago_are_let_go_of(plain: App, tmp_path: Path) -> None:
+    from gradio.state_holder import StateHolder
+
+    from app.library import Library
+    from app.page import PAGES_KEPT, build
+
+    room = Room(settings())
+    holder = StateHolder()
+    holder.set_blocks(build(room, Library(room, tmp_path)))
+    for number in range(3 * PAGES_KEPT):
+        holder[f"page {number}"]
+    assert len(holder.session_data) == len(holder.time_last_used) == PAGES_KEPT
+    # To one that was let go of nothing is lost: it asks again, in the same session.
+    first = Page.open(plain.client)
+    assert first.ask(QUESTION)["phase"] == "done"
+    for _ in range(PAGES_KEPT + 1):
+        Page.open(plain.client).call("status")
+    assert first.ask(QUESTION)["phase"] == "done"
+
+
 def say(app: App, question: str, **more: Any) -> httpx.Response:
     return app.client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": question}], **more})
 
