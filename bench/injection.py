@@ -52,6 +52,7 @@ from ingest.sync import sync
 
 ARTICLE = ROOT / "corpus" / "north-koreas-own-pivot-to-asean.md"
 CLEAN = ROOT / "bench" / "questions" / "article_dev.jsonl"
+OWN = ("bench/injection.py", "bench/planted.py")
 Row = dict[str, Any]
 
 
@@ -174,8 +175,8 @@ def key(path: Path) -> str:
     """Names what answers depend on: the code, the cases, the model that is set."""
     settings = load_settings()
     digest = hashlib.sha256(f"{settings.chat_model} {settings.openai_base_url}".encode())
-    files = [*ROOT.glob("app/*.py"), *ROOT.glob("ingest/**/*.py"), *ROOT.glob("bench/*ect*.py"), path]
-    for file in (*sorted(files), ROOT / "bench" / "planted.py", ARTICLE, CLEAN):
+    code = [*ROOT.glob("app/*.py"), *ROOT.glob("ingest/**/*.py"), *map(ROOT.joinpath, OWN)]
+    for file in (*sorted(code), path, ARTICLE, CLEAN):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
