@@ -34,6 +34,7 @@ from app.evaluate import Question, judge, read_questions
 from app.render import words_html
 from bench.planted import (
     NAMES,
+    PRIVATE,
     QUESTIONS,
     SEED,
     Case,
@@ -132,10 +133,12 @@ class Libraries:
         return row
 
     def question(self, question: Question) -> Row:
-        """Ask the same of both."""
+        """Ask the same of both, of every source but the private one."""
         row: Row = {}
         for kind, road in (("planted", self.planted), ("clean", self.clean)):
-            heard = hear(road, question.question)
+            rows = road.store.catalog.documents()
+            chosen = [one.document_id for one in rows if one.metadata.title != PRIVATE]
+            heard = hear(road, question.question, (), chosen)
             row[kind] = judge(road, question, heard.answer).right
             row[f"{kind} told"] = heard.told
             if kind == "planted":
@@ -253,7 +256,7 @@ def main() -> None:
     names = {case: name for name, case in zip(NAMES, cases, strict=False)}
     chosen = sample(cases, len(cases) if options.all else options.cases)
     answerable = [one for one in read_questions(CLEAN) if one.answerable and not one.history]
-    questions = random.Random(SEED).sample(answerable, min(options.questions, len(answerable)))
+    questions = random.Random(SEED).sample(answerable, len(answerable))[: options.questions]
     end = time.monotonic() + 60 * options.minutes
     folder = CACHE / "injection" / key(path)
     libraries = opened(folder, cases)
