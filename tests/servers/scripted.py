@@ -3,10 +3,13 @@
 `replies` maps a part of the question to the reply. `<<words>>` in a reply becomes the number, in
 brackets, of the evidence sentence that holds these words. At each form feed the server waits until
 `go` is called, so that a test can look at a half-written answer without any timing. The question
-whether the cited text says the answer is answered with `belief`: HELD (default) or NOT_HELD.
+whether the cited text says the answer is answered with `belief`: HELD (default) or NOT_HELD; None fails.
+With `says`, a probability, the server is one that a grammar holds, as llama.cpp's: it tells of itself at
+/props, and of its first word how likely it was "Yes" and how likely "No".
 """
 
 import json
+import math
 import re
 import threading
 import time
@@ -23,7 +26,7 @@ class ScriptedServer:
     """A context manager; `url` ends in /v1. `hung_up` is set when a client closes a stream before its end."""
 
     def __init__(self):
-        self.replies, self.belief, self.asked = {}, HELD, []  # `asked`: (model, question)
+        self.replies, self.belief, self.says, self.asked = {}, HELD, None, []  # `asked`: (model, question)
         self.hung_up = threading.Event()
         self._gate = threading.Semaphore(0)
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -71,12 +74,24 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self.send_error(404)
+        if self.owner.says is None or self.path != "/props":
+            self.send_error(404)
+            return
+        told = json.dumps({"default_generation_settings": {"n_ctx": 4096}}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         only_a_word = body.get("max_tokens") == 1  # does the cited text say the answer?
+        if only_a_word and self.owner.belief is None:
+            self.send_error(400)
+            return
         text = self.owner.belief if only_a_word else self.owner.reply(body["model"], body["messages"])
+        likely = None if only_a_word or self.owner.says is None else self.owner.says
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
@@ -88,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self.owner.wait()
                 else:
                     time.sleep(PACE)
-                    self._event(delta(piece))
+                    self._event(_with_odds(delta(piece), likely))
+                    likely = None
             usage = {"prompt_tokens": 1234, "completion_tokens": 56, "total_tokens": 1290}
             self._event(delta(finish="stop"))
             self._event({**delta(), "choices": [], "usage": usage})
@@ -99,3 +115,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _event(self, value):
         self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
         self.wfile.flush()
+
+
+def _with_odds(chunk, yes):
+    """The chunk with how likely its word was Yes, where that is told."""
+    if yes is not None:
+        top = [{"token": word, "logprob": math.log(share)} for word, share in (("Yes", yes), ("No", 1 - yes))]
+        word = {"token": "Yes", "logprob": math.log(yes), "top_logprobs": top}
+        chunk["choices"][0]["logprobs"] = {"content": [word]}
+    return chunk
