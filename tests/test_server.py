@@ -791,6 +791,18 @@ def test_variables_of_gradio_do_nothing(plain: App) -> None:
     config = plain.client.get("/config").json()
     assert config["root"] == plain.url
     assert not config.get("is_space")
+    # Neither do its own defaults: chats kept in the browser by Gradio, an installable page, faults shown to the reader.
+    off = (
+        "analytics_enabled",
+        "dev_mode",
+        "vibe_mode",
+        "show_error",
+        "run_history",
+        "footer_links",
+        "pwa",
+        "mcp_server",
+    )
+    assert {name: config[name] for name in off if config[name]} == {}
     assert "evil.example" not in plain.client.get("/").text
     for path in ("/gradio_api/file=/etc/hostname", "/gradio_api/mcp/", "/gradio_api/mcp/sse", "/gradio_api/vibe-code/"):
         assert plain.client.get(path).status_code == 404
