@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 
 from app import prompt
@@ -31,6 +32,7 @@ from app.gates import SUREST, Grounds, answerable, answered, asks_for_the_whole,
 from app.model import ChatModel
 from app.models import Models, open_models
 from app.quotes import passed_over, pointed_to, untold
+from app.relevance import embed_cached
 from app.retrieve import retrieve, search
 from ingest import UserError
 from ingest.document import Span
@@ -70,7 +72,7 @@ class Road:
     def open(cls, settings: Settings) -> "Road":
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
-        return cls(store, open_models(settings), Checker(store.embedder.embed))
+        return cls(store, open_models(settings), Checker(partial(embed_cached, store.embedder)))
 
     def warm(self) -> None:
         """Before a question comes, open the index, and have an embedded default model read what requests begin with.

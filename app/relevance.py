@@ -104,8 +104,8 @@ _vectors: "WeakKeyDictionary[Embedder, OrderedDict[str, np.ndarray]]" = WeakKeyD
 _lock = threading.Lock()
 
 
-def embed_cached(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
-    """The vectors of `texts`; those of the CACHED_VECTORS last used texts are remembered."""
+def embed_cached(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
+    """The vectors of `texts`, one at least, as `Embedder.embed`; those of the last CACHED_VECTORS are remembered."""
     with _lock:
         known = _vectors.setdefault(embedder, OrderedDict())
         got = {text: known[text] for text in texts if text in known}
@@ -118,4 +118,4 @@ def embed_cached(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
             known.move_to_end(text)
         while len(known) > CACHED_VECTORS:
             known.popitem(last=False)
-    return [got[text] for text in texts]
+    return np.stack([got[text] for text in texts])

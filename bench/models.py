@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -30,6 +31,7 @@ from app.evidence import select_evidence
 from app.followup import opening
 from app.model import EMBEDDED_LIMITS, ChatModel
 from app.models import Models
+from app.relevance import embed_cached
 from app.retrieve import retrieve
 from app.weights import chosen_model
 from bench.report import ROOT, Table, write
@@ -99,7 +101,7 @@ def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
     for beginning in (prompt.talk(), confirm.beginning(), opening()):
         bare(server, beginning, max_tokens=1)
     try:
-        yield Road(store, Models({"embedded": model}), Checker(store.embedder.embed))
+        yield Road(store, Models({"embedded": model}), Checker(partial(embed_cached, store.embedder)))
     finally:
         model.close()
 

@@ -120,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def copies(self):
         """The evidence sentence that has most words of the question, cited."""
-        asked = set(re.findall(r"\w{3,}", self.body["messages"][-1]["content"].rpartition("Question:")[2].lower()))
+        question = self.body["messages"][-1]["content"].rpartition("Question:")[2].partition("\n")[0]
+        asked = set(re.findall(r"\w{3,}", question.lower()))
         self.cite(max(self.evidence(), key=lambda line: len(asked & set(re.findall(r"\w{3,}", line[1].lower())))))
 
     def evidence(self):
