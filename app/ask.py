@@ -141,7 +141,6 @@ class Road:
         if not worth_asking(fit(draft.query, draft.evidence, session)):
             return
         try:
-            # A model that a grammar makes answer cannot decline by itself.
             draft.gated = draft.chat.held_to_grammar
             yield from self.sentences(draft, session)
             if not draft.cancelled.is_set():
@@ -161,7 +160,7 @@ class Road:
         pieces = draft.chat.stream(
             prompt.messages(draft.query, draft.evidence),
             max_tokens=prompt.ANSWER_TOKENS,
-            grammar=prompt.grammar(draft.evidence),
+            grammar=prompt.grammar(draft.evidence) if draft.gated else None,
             logprobs=LIKELIEST if draft.gated else None,
         )
         try:

@@ -71,8 +71,12 @@ class Metered:
 
     @property
     def held_to_grammar(self) -> bool:
-        """Can it only write what a grammar allows, and so not decline by itself? Raises `ModelError`."""
-        return self._model.capabilities(self._cancelled).grammar
+        """Is it made to answer by a grammar, and not left to decline by itself? Raises `ModelError`.
+
+        Only where it also tells log-probabilities, without which no one could know that it had rather declined.
+        """
+        found = self._model.capabilities(self._cancelled)
+        return found.grammar and found.logprobs
 
     def stream(self, messages: list[dict[str, str]], **options: Any) -> Generator[Piece, None, None]:
         """As `ChatModel.stream`."""
