@@ -43,7 +43,12 @@ class PreparedCatalog(Catalog):
     """The catalog, with what is prepared beside what is live. One thread uses it."""
 
     def file(self, path: str) -> FileState | None:
-        """The live corpus file of this path; its metadata are not read."""
+        """The live corpus file of this path; its metadata are not read.
+
+        None for a path that is not UTF-8: no such file is ever in the catalog.
+        """
+        if any("\ud800" <= letter <= "\udfff" for letter in path):
+            return None
         with self.read() as connection:
             row = connection.execute(
                 "SELECT size, mtime_ns, read_ns, sha256, document_id FROM files WHERE path = ? AND live = 1", (path,)
