@@ -211,9 +211,9 @@ async def _in_threads(events: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def _rest(answer: Answer, notes: _Notes, sent: int) -> str:
-    """What follows the sentences that were sent: an abstention takes them back, else the notes."""
+    """What follows the sentences that were sent: the notes. Of an abstention nothing was sent."""
     if answer.abstained:
-        return f"\n\nOn the whole: {ABSTAINED[0].lower()}{ABSTAINED[1:]}" if sent else ABSTAINED
+        return ABSTAINED
     lead = "\n\n" if sent else ""
     return lead + "\n\n".join(filter(None, [inert(answer.notice), "\n".join(notes.lines)]))
 

@@ -5,8 +5,8 @@ Knows nothing of pages, terminals or JSON.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -28,11 +28,12 @@ from app.draft import Draft
 from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
-from app.gates import SUREST, Grounds, answerable, answered, asks_for_the_whole, fit, hopeless, worth_asking
+from app.gates import Grounds, answerable, answered, asks_for_the_whole, fit, hopeless, worth_asking
 from app.model import ChatModel
 from app.models import Models, open_models
 from app.quotes import passed_over, pointed_to, untold
 from app.relevance import embed_cached
+from app.reply import LIKELIEST, Piece
 from app.retrieve import retrieve, search
 from ingest import UserError
 from ingest.document import Span
@@ -42,10 +43,9 @@ from ingest.store import Store
 QUESTION_CHARACTERS = 2000
 PASSAGES = 8
 QUOTES = 3
-LIKELIEST = 20  # words told with their probability: Yes and No are among them
 
 NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
-QUOTED_INSTEAD = "No source bears out the model's own words, so the sentences that it pointed to are quoted."
+QUOTED_INSTEAD = "No source bears out the model's own words, so the sources' own sentences are quoted."
 STOPPED = "Stopped: the answer is not complete."
 
 
@@ -138,13 +138,12 @@ class Road:
 
     def _write(self, draft: Draft) -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
-        if not worth_asking(fit(draft.query, draft.evidence, session)):
+        related = worth_asking(fit(draft.query, draft.evidence, session))
+        if not (related or asks_for_the_whole(draft.question)):
             return
         try:
-            draft.gated = draft.chat.held_to_grammar
             yield from self.sentences(draft, session)
-            if not draft.cancelled.is_set():
-                yield from self.complete(draft)
+            yield from self.complete(draft)
         except ModelError as error:
             draft.notice, draft.failed = str(error), True
         if draft.cancelled.is_set():
@@ -155,64 +154,82 @@ class Road:
             yield from self._quote(draft, best, NO_MODEL)
 
     def sentences(self, draft: Draft, session: Session) -> Iterator[Event]:
-        """The model's sentences, each checked as it ends, told once one of them has passed the gate."""
+        """The model's sentences, each checked as it ends, told once one is borne out and has passed the gate."""
         parser = prompt.ReplyParser(draft.evidence)
-        pieces = draft.chat.stream(
-            prompt.messages(draft.query, draft.evidence),
-            max_tokens=prompt.ANSWER_TOKENS,
-            grammar=prompt.grammar(draft.evidence) if draft.gated else None,
-            logprobs=LIKELIEST if draft.gated else None,
-        )
-        try:
-            for piece in pieces:
-                draft.said = piece.odds("yes", "no") if piece.logprobs else draft.said
-                draft.refused = draft.refused or (draft.gated and _hopeless(draft))
-                if piece.text and not draft.refused:
-                    draft.first_token = draft.first_token or perf_counter()
-                    draft.add(session, parser.feed(piece.text))
+        with closing(self._reply(draft)) as pieces:
+            try:
+                for piece in pieces:
+                    draft.verdict = piece.log_odds("yes", "no") if piece.logprobs else draft.verdict
+                    if piece.text:
+                        draft.first_token = draft.first_token or perf_counter()
+                        draft.add(session, parser.feed(piece.text))
                     yield from self._passed(draft)
-                    if parser.writing and not draft.refused:
+                    if draft.refused:
+                        return
+                    if piece.text and parser.writing:
                         yield Writing(parser.writing)
-                if draft.refused:
-                    draft.model = draft.chat.name
-                    return pieces.close()
-        except ModelError:
-            draft.add(session, parser.close())
-            raise
-        draft.model = draft.chat.name
+            except ModelError:
+                draft.add(session, parser.close())
+                raise
+        draft.model = draft.chat.name if draft.first_token else draft.model
         draft.add(session, parser.close())
         yield from self._passed(draft)
 
+    def _reply(self, draft: Draft) -> Generator[Piece, None, None]:
+        messages = prompt.messages(draft.query, draft.evidence)
+        if not draft.chat.held_to_grammar:
+            return draft.chat.stream(messages, max_tokens=prompt.ANSWER_TOKENS)
+        grammar = prompt.grammar(draft.evidence)
+        return draft.chat.stream(messages, max_tokens=prompt.ANSWER_TOKENS, grammar=grammar, logprobs=LIKELIEST)
+
     def _passed(self, draft: Draft) -> Iterator[Event]:
-        """What may be told by now: nothing before a supported sentence has passed the gate."""
-        if draft.gated and answered(draft.sentences):
-            draft.refused, draft.gated = not self._stands(draft), False
-        if not draft.gated:
+        """What may be told by now; refuses an answer that does not pass the gate."""
+        if not draft.open and answered(draft.sentences):
+            draft.open = self._stands(draft)
+            if draft.cancelled.is_set():
+                return
+        if not draft.open and (answered(draft.sentences) or _hopeless(draft)):
+            draft.refuse()
+        if draft.open:
             yield from draft.tell()
 
     def complete(self, draft: Draft) -> Iterator[Event]:
-        """What the answer leaves untold; for words that failed the check but passed the gate, where they point."""
-        if draft.gated and draft.sentences:
-            draft.refused = not self._stands(draft)
-        if draft.refused or not draft.sentences:
+        """What the answer leaves untold; for words that failed the check but pass the gate, where they point."""
+        if draft.cancelled.is_set() or draft.refused or not draft.sentences:
             return
         besides = passed_over(draft.query, draft.sentences, draft.evidence)
         if answered(draft.sentences):
             yield from self._quote(draft, (*untold(draft.query, draft.sentences), *besides))
-        elif draft.gated:
-            yield from draft.tell()
-            yield from self._quote(draft, (*pointed_to(draft.sentences), *besides), QUOTED_INSTEAD)
+            return
+        quotes = (*pointed_to(draft.sentences), *besides)
+        stands = draft.verdict is not None and bool(quotes) and (draft.open or self._stands(draft))
+        if draft.cancelled.is_set():
+            return
+        if not stands:
+            return draft.refuse()
+        yield from self._quote(draft, quotes, QUOTED_INSTEAD)
 
     def _stands(self, draft: Draft) -> bool:
-        return asks_for_the_whole(draft.query) or answerable(self.grounds(draft))
+        """Does the answer pass the gate? There is none where the endpoint tells no verdict."""
+        if draft.verdict is None or asks_for_the_whole(draft.question):
+            return True
+        grounds = self.grounds(draft)
+        return grounds is not None and answerable(grounds)
 
-    def grounds(self, draft: Draft) -> Grounds:
-        """What speaks for the best of the draft's sentences, of which there must be one. Raises `ModelError`."""
-        best = next((one for one in draft.sentences if one.verdict == "supported"), None)
-        best = best or max(draft.sentences, key=lambda one: one.support)
-        cited = " ".join(citation.span.text for citation in best.citations)
-        odds = confirmed(draft.chat, draft.query, cited, best.text) if cited else -SUREST
-        return Grounds(draft.said, odds, best.support)
+    def grounds(self, draft: Draft) -> Grounds | None:
+        """What speaks for the best of the draft's sentences that cite anything; None when none does.
+
+        Where the model cannot be asked to confirm it, the other views decide.
+        """
+        cited = [one for one in draft.sentences if one.citations]
+        if not cited:
+            return None
+        best = next((one for one in cited if one.verdict == "supported"), max(cited, key=lambda one: one.support))
+        text = " ".join(citation.span.text for citation in best.citations)
+        log_odds = 0.0
+        with suppress(ModelError):
+            log_odds = confirmed(draft.chat, draft.query, text, best.text)
+        return Grounds(draft.verdict or 0.0, log_odds, best.support)
 
     def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
@@ -223,7 +240,7 @@ class Road:
 
 
 def _hopeless(draft: Draft) -> bool:
-    return hopeless(draft.said) and not asks_for_the_whole(draft.query)
+    return draft.verdict is not None and hopeless(draft.verdict) and not asks_for_the_whole(draft.question)
 
 
 def finds(store: Store, question: str, sentence: Span) -> bool:

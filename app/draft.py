@@ -20,8 +20,8 @@ from ingest.document import Hit
 class Draft:
     """An answer in the making.
 
-    `said`: log-odds, in the model's view, that the evidence holds the answer. `gated`: its sentences wait for the
-    gate. `told`: how many of them have been told.
+    `verdict`: log-odds, in the model's view, that the evidence holds the answer; None where the endpoint tells none.
+    `open`: its sentences may be told as they come. `told`: how many of them have been told.
     """
 
     question: str
@@ -34,8 +34,8 @@ class Draft:
     model: str | None = None
     notice: str = ""
     failed: bool = False
-    said: float = 0.0
-    gated: bool = False
+    verdict: float | None = None
+    open: bool = False
     refused: bool = False
     told: int = 0
     started: float = field(default_factory=perf_counter)
@@ -48,6 +48,10 @@ class Draft:
             if all(claim.text != sentence.text for sentence in self.sentences):
                 self.sentences.append(session.check(claim.text, claim.numbers))
             self.model = self.chat.name
+
+    def refuse(self) -> None:
+        """The sources do not hold the answer: nothing is told."""
+        self.refused, self.model = True, self.chat.name
 
     def tell(self) -> Iterator[Event]:
         """Tell the sentences that have not been told; of a refused answer none."""

@@ -1,8 +1,9 @@
 """Abstain by machine: do the sources hold the answer at all?
 
-Before writing: nothing that was found has to do with the question, or the model's first word leaves no hope. Before
-a sentence is told: a logistic mix of three views of the answer, the model's on all evidence, the model's on the cited
-text alone, and the checker's. An answer of which no sentence is borne out is no answer.
+Before the model is asked: nothing that was found has to do with the question. Before a sentence is told, where the
+endpoint tells log-probabilities: a logistic mix of three views of the answer, the model's on all evidence, the model's
+on the cited text alone, and the checker's; it ends the writing at its first word when that leaves no hope. An answer of
+which no sentence is borne out is no answer.
 """
 
 import re
@@ -14,12 +15,17 @@ from app.check import Session
 from ingest.lexical import guess_language, query_tokens, tokens
 
 # Fitted by `python -m bench.gates --fit`, on the 70 development questions about the article and 60 on Wikipedia.
-SAID, CONFIRMED, SUPPORT, BIAS = 2.2, 0.5, 1.4, -2.9
+VERDICT, CONFIRMED, SUPPORT, BIAS = 2.2, 0.5, 1.4, -2.9
 SUREST = 3.0  # log-odds beyond which a model's view counts no more
-HOPELESS = 0.12  # similarity below which, with no word in common, the model is not even asked
+UNRELATED = 0.12  # similarity below which, with no word in common, the model is not even asked
+_TEXT = r"(?:article|text|source|document|piece|essay|report|author|writer)s?"
+_GIST = r"(?:summary|overview|gist|conclusions?|(?:main|central|key) (?:argument|point|idea|claim|thesis|message)s?)"
 _WHOLE = re.compile(
-    r"\b(?:summar\w+|gist|overview|conclusions?|main (?:argument|point|idea|claim|thesis|message)s?)\b"
-    r"|\bwhat (?:is|are) (?:this|the|these) (?:article|text|source|document)s? (?:about|saying)",
+    r"^\W*(?:(?:please|can you|could you|would you)\W+)*(?:summari[sz]e\b|sum (?:\w+ )?up\b|tl;?dr\b)"
+    rf"|\b(?:give|write|show|tell|what(?:['’]s| is| are))\b(?: me| us)?(?: an?| the| its)?(?: \w+)? {_GIST}"
+    rf"(?=\W*$| in (?:an?|one|two|three|four|five|\d+|few)\b| of (?:it\b|(?:the|this|these) (?:\w+ )?{_TEXT}\b))"
+    r"|\bwhat(?:['’]s| is| are| does| do) (?:it|this|that|(?:the|this|these) "
+    rf"{_TEXT}) (?:\w+ )?(?:about|say|saying|argue|arguing)\W*$",
     re.IGNORECASE,
 )
 
@@ -39,12 +45,12 @@ class Fit:
 class Grounds:
     """What speaks for an answer.
 
-    `said`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply, whatever
-    it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that the cited
-    text says it (`app.confirm`). `support`: the checker's probability, 0 to 1.
+    `verdict`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply,
+    whatever it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that
+    the cited text says it (`app.confirm`). `support`: the checker's probability, 0 to 1.
     """
 
-    said: float
+    verdict: float
     confirmed: float
     support: float
 
@@ -61,18 +67,18 @@ def fit(query: str, evidence: Sequence[Evidence], session: Session) -> Fit:
 
 def worth_asking(found: Fit) -> bool:
     """False when nothing that was found has anything to do with the question."""
-    return found.cover > 0 or found.similarity >= HOPELESS
+    return found.cover > 0 or found.similarity >= UNRELATED
 
 
 def score(grounds: Grounds) -> float:
     """The log-odds that the sources hold the answer."""
-    said, confirmed, support = views(grounds)
-    return BIAS + SAID * said + CONFIRMED * confirmed + SUPPORT * support
+    verdict, confirmed, support = views(grounds)
+    return BIAS + VERDICT * verdict + CONFIRMED * confirmed + SUPPORT * support
 
 
 def views(grounds: Grounds) -> tuple[float, float, float]:
-    """The features of the mix: said, confirmed (both within SUREST) and support."""
-    return _bounded(grounds.said), _bounded(grounds.confirmed), grounds.support
+    """The features of the mix: verdict, confirmed (both within SUREST) and support."""
+    return _bounded(grounds.verdict), _bounded(grounds.confirmed), grounds.support
 
 
 def answerable(grounds: Grounds) -> bool:
@@ -80,9 +86,9 @@ def answerable(grounds: Grounds) -> bool:
     return score(grounds) >= 0
 
 
-def hopeless(said: float) -> bool:
-    """Is the model so sure that the sentences do not say it that no answer could pass?"""
-    return not answerable(Grounds(said, SUREST, 1.0))
+def hopeless(verdict: float) -> bool:
+    """Could no answer pass any more, whatever the other views?"""
+    return not answerable(Grounds(verdict, SUREST, 1.0))
 
 
 def asks_for_the_whole(query: str) -> bool:

@@ -1,4 +1,7 @@
-"""What one question uses: tokens over all its requests to a model, and their price (CHAT_PRICE)."""
+"""What one question uses: tokens over all its requests to a model, and their price (CHAT_PRICE).
+
+A request that is ended early is not counted: its endpoint does not tell.
+"""
 
 import threading
 from collections.abc import Generator
@@ -71,9 +74,9 @@ class Metered:
 
     @property
     def held_to_grammar(self) -> bool:
-        """Is it made to answer by a grammar, and not left to decline by itself? Raises `ModelError`.
+        """Can it be made to answer by a grammar, and tells how likely it would have declined? Raises `ModelError`.
 
-        Only where it also tells log-probabilities, without which no one could know that it had rather declined.
+        A grammar without log-probabilities is not used: the model would answer whatever it was asked.
         """
         found = self._model.capabilities(self._cancelled)
         return found.grammar and found.logprobs

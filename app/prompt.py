@@ -58,9 +58,9 @@ _MARKDOWN = re.compile(r"^\s*(?:[-*•]\s+|#+\s+|\d{1,2}[.)]\s+)|\*\*|__|`+", re
 # What a line may begin with: "3:", "3, 4:", "[3]", "[3][4]:", "S3:".
 _BARE = r"[Ss]?\d{1,2}(?: *[,–-] *[Ss]?\d{1,2})*"
 _LEAD = re.compile(rf"\s*(?:[-*•] +)?(?:((?:{_MARK} *)+):?|({_BARE}) *:) *")
-# The first line of a reply: whether the sentences say it.
-_VERDICT_LINE = re.compile(r"[\s*_]*(?:yes|no)[.:*_ ]*(?=\n|\Z)", re.IGNORECASE)
-_MAYBE_VERDICT = re.compile(r"[\s*_]*(?:|y|ye|yes|n|no)[.:*_ ]*", re.IGNORECASE)
+# The verdict that is asked for first, in whatever dress; and what is, or may become, no more than that.
+_VERDICT_ALONE = re.compile(r"\W*(?:answer\W*)?(?:yes|no)\W*", re.IGNORECASE)
+_MAYBE_VERDICT = re.compile(r"\W*(?:|y|ye|yes|n|no)\W*", re.IGNORECASE)
 _MAYBE_LEAD = re.compile(r"\s*(?:[-*•] *)?[\[\]Ss\d,;:– -]*")
 
 
@@ -73,7 +73,7 @@ class Claim:
 
 
 def talk() -> list[dict[str, str]]:
-    """What every conversation with the model begins with: the instructions and an example."""
+    """What every conversation with the model begins with: the instructions and examples."""
     messages = [{"role": "system", "content": SYSTEM}]
     for question, reply in _TALK:
         messages += [{"role": "user", "content": _asked(question)}, {"role": "assistant", "content": reply}]
@@ -82,7 +82,7 @@ def talk() -> list[dict[str, str]]:
 
 def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]]:
     """The conversation for the model: what never changes first (so that it stays cached), then the evidence."""
-    content = f"Sentences:\n{_numbered(evidence)}\n\nQuestion: {neutralise(question)}"
+    content = f"Sentences:\n{_numbered(evidence)}\n\nQuestion: {one_line(question)}"
     return [*talk(), {"role": "user", "content": _asked(content)}]
 
 
@@ -110,9 +110,8 @@ def grammar(evidence: Sequence[Evidence]) -> str:
 class ReplyParser:
     """Takes a reply piece by piece, cut at any character, and gives each claim as it ends.
 
-    The first line, where it is a Yes or a No alone, is the verdict that was asked for, and no claim. A line's
-    number counts for every sentence of it that has no marks of its own behind it. `declined` becomes true
-    when the first sentence points to NOWHERE.
+    A Yes or a No alone is the verdict that was asked for, and a sentence that points to NOWHERE says what is not
+    said: neither is a claim. A line's number counts for every sentence of it that has no marks of its own behind it.
     """
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
@@ -121,9 +120,6 @@ class ReplyParser:
         self._taken = 0
         self._lead: tuple[int, ...] = ()
         self._led = False  # the number of this line, or that it has none, is known
-        self._given = False
-        self._opened = False  # the verdict has been read, or there is none
-        self.declined = False
 
     def feed(self, piece: str) -> list[Claim]:
         """The claims that are complete for certain: a line has ended, or something of the next sentence is there."""
@@ -136,41 +132,25 @@ class ReplyParser:
 
     @property
     def writing(self) -> str:
-        """The sentence being written, without marks; "" between sentences."""
+        """The sentence being written, without marks; "" between sentences and while it may be a verdict."""
         if not self._led or NOWHERE in self._lead:
             return ""
         rest = _OPEN_MARK.sub("", _marks_before_stops(self._text[self._taken :]))
-        return _plain(_MARKS.sub("", rest))
+        words = _plain(_MARKS.sub("", rest))
+        return "" if _MAYBE_VERDICT.fullmatch(words) else words
 
     def _take(self, *, final: bool) -> list[Claim]:
-        claims: list[Claim] = []
-        if not self._open(final):
-            return claims
+        claims = []
         while self._begin_line(final) and (end := self._next_end(final)):
             raw = self._text[self._taken : end]
             self._led = self._led and "\n" not in raw
             self._taken = end
             numbers = tuple(n for mark in re.findall(_MARK, raw) for n in _numbers(mark)) or self._lead
             text = _plain(_MARKS.sub("", _marks_before_stops(_OPEN_MARK.sub("", raw))))
-            if not re.search(r"\w", text):
+            if NOWHERE in numbers or _VERDICT_ALONE.fullmatch(text) or not re.search(r"\w", text):
                 continue
-            if NOWHERE in numbers:
-                self.declined = self.declined or not self._given
-                continue
-            self._given = True
             claims.append(Claim(text, tuple(dict.fromkeys(n for n in numbers if n in self._known))))
         return claims
-
-    def _open(self, final: bool) -> bool:
-        """Read the verdict that the reply begins with; False while it may still come."""
-        if self._opened:
-            return True
-        if not final and _MAYBE_VERDICT.fullmatch(self._text):
-            return False
-        verdict = _VERDICT_LINE.match(self._text)
-        self._taken = verdict.end() if verdict else 0
-        self._opened = True
-        return True
 
     def _begin_line(self, final: bool) -> bool:
         """Read the number that the line begins with; False while more of it may come."""
@@ -212,14 +192,14 @@ def _asked(content: str) -> str:
 def _numbered(evidence: Sequence[Evidence]) -> str:
     blocks = []
     for title, group in groupby(evidence, key=lambda item: item.metadata.title):
-        lines = [f"[{item.number}] {_line(item.span.text)}" for item in group]
-        blocks.append(f"From the article “{_line(title)}”:\n" + "\n".join(lines))
+        lines = [f"[{item.number}] {one_line(item.span.text)}" for item in group]
+        blocks.append(f"From the article “{one_line(title)}”:\n" + "\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _line(text: str) -> str:
-    """One line without bracketed numbers of its own, which would read as ours."""
-    return re.sub(r"\[(\d+)\]", r"(\1)", neutralise(" ".join(text.split())))
+def one_line(text: str) -> str:
+    """One line for a request, without control tokens, and without numbers in brackets, which would read as ours."""
+    return re.sub(_MARK, lambda mark: f"({mark[0][1:-1]})", neutralise(" ".join(text.split())))
 
 
 def _marks_before_stops(text: str) -> str:

@@ -11,7 +11,8 @@ from app.answer import Usage
 from app.faults import CHECK_URL, ModelError
 from app.markup import ThinkingFilter
 
-NEVER = 1e-4  # the probability taken for a word that is not among the likeliest
+LIKELIEST = 20  # first words whose log-probabilities are asked for: Yes and No are among them
+NEVER = 1e-4  # the probability taken for a word that is not
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Piece:
     finish_reason: str | None = None
     usage: Usage | None = None
 
-    def odds(self, word: str, other: str) -> float:
+    def log_odds(self, word: str, other: str) -> float:
         """Log-odds that the first word is `word` rather than `other`, in any spelling.
 
         Where no log-probabilities came with it, the text itself decides.

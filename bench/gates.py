@@ -1,14 +1,17 @@
-"""Calibrate the gates of app/gates.py: which questions do the sources answer?
+"""Calibrate the gate of app/gates.py: which questions do the sources answer?
 
     python -m bench.gates                       # on the article's development questions
-    python -m bench.gates FILE.jsonl --fit      # print coefficients fitted to another file's questions
+    python -m bench.gates FILE.jsonl            # on another file's; CORPUS_DIR and INDEX_DIR choose its corpus
+    python -m bench.gates --fit                 # coefficients fitted to all of bench/results/gates-*.json
 
 Each question is answered whatever the gate says, with the configured model; what the gate would see and whether
 the answer is right are kept. The table tells for a range of thresholds how many unanswerable questions are refused and
-how many answerable ones. CORPUS_DIR and INDEX_DIR choose the corpus, as for the app.
+how many answerable ones.
 """
 
 import argparse
+import json
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +24,7 @@ from app import gates
 from app.ask import Road
 from app.draft import Draft
 from app.evaluate import Question, judge, read_questions
-from bench.report import Table, cell, share, write
+from bench.report import RESULTS, Table, cell, share, write
 from ingest.settings import load_settings
 
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
@@ -31,44 +34,43 @@ ROUNDS = 50  # of Newton's method
 
 @dataclass(frozen=True)
 class Seen:
-    """One question as the gate sees its answer."""
+    """One question as the gate sees its answer; without `grounds` nothing was written that cites anything."""
 
     question_id: str
     answerable: bool
-    said: float
-    confirmed: float
-    support: float
+    grounds: gates.Grounds | None
     right: bool
 
     @property
     def score(self) -> float:
         """The score of the gate; answered from 0 on."""
-        return gates.score(gates.Grounds(self.said, self.confirmed, self.support))
+        return gates.score(self.grounds) if self.grounds else -math.inf
 
 
-def see(road: Road, question: Question) -> Seen | None:
-    """Have one question answered whatever the gate says, and measure; None when nothing is found or written."""
-    draft = Draft(question.question, road.models.metered(), threading.Event())
+def see(road: Road, question: Question) -> Seen:
+    """Have one question answered whatever the gate says, and measure. Raises `ModelError`."""
+    draft = Draft(question.question, road.models.metered(), threading.Event(), open=True)
     for _ in road.retrieve(draft, question.question, question.history, None):
         pass
-    for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)) if draft.evidence else ():
-        pass
-    if not draft.sentences:
-        return None
-    grounds = road.grounds(draft)
-    for _ in road.complete(draft):
-        pass
-    right = judge(road, question, draft.answer()).right
-    return Seen(question.question_id, question.answerable, **asdict(grounds), right=right)
+    grounds = None
+    if draft.evidence:
+        for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)):
+            pass
+        grounds = road.grounds(draft)
+        for _ in road.complete(draft):
+            pass
+    return Seen(question.question_id, question.answerable, grounds, judge(road, question, draft.answer()).right)
 
 
 def fitted(seen: Sequence[Seen]) -> np.ndarray:
-    """Coefficients of said, confirmed and support, and the constant: ridge logistic regression, labels alike."""
-    x = np.array([[*gates.views(gates.Grounds(one.said, one.confirmed, one.support)), 1.0] for one in seen])
-    y = np.array([one.answerable for one in seen], float)
+    """Coefficients of verdict, confirmed and support, and the constant: ridge logistic regression, labels alike."""
+    kept = [(one.answerable, one.grounds) for one in seen if one.grounds]
+    x = np.array([[*gates.views(grounds), 1.0] for _, grounds in kept])
+    y = np.array([answerable for answerable, _ in kept], float)
     weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
     middle, scale = x.mean(axis=0), x.std(axis=0)
     middle[-1], scale[-1] = 0.0, 1.0
+    scale[scale == 0] = 1.0  # a view that is the same of all
     z, w = (x - middle) / scale, np.zeros(4)
     penalty = RIDGE * np.array([1.0, 1.0, 1.0, 0.0])
     for _ in range(ROUNDS):
@@ -98,21 +100,33 @@ def table(seen: Sequence[Seen]) -> Table:
     return Table("Abstention by threshold", header, rows, "Threshold 0 is the one in use.")
 
 
+def read_results() -> list[Seen]:
+    """What earlier runs saw, over all their files."""
+    rows = [
+        row
+        for path in sorted(RESULTS.glob("gates-*.json"))
+        for row in json.loads(path.read_text("utf-8"))["figures"]["questions"]
+    ]
+    return [Seen(**{**row, "grounds": row["grounds"] and gates.Grounds(**row["grounds"])}) for row in rows]
+
+
 def main() -> None:
-    """Measure, and print the table or the coefficients."""
-    parser = argparse.ArgumentParser(description="Calibrate the gates.")
+    """Measure, and print the table; or fit."""
+    parser = argparse.ArgumentParser(description="Calibrate the gate.")
     parser.add_argument("file", nargs="?", type=Path, default=Path("bench/questions/article_dev.jsonl"))
-    parser.add_argument("--fit", action="store_true", help="print coefficients fitted to these questions")
+    parser.add_argument("--name", help="of the results (default: the file's)")
+    parser.add_argument("--fit", action="store_true", help="print coefficients fitted to the results that are there")
     options = parser.parse_args()
+    if options.fit:
+        seen = read_results()
+        print(f"verdict, confirmed, support, constant of {len(seen)} questions:", *fitted(seen).round(2))
+        return
     road = Road.open(load_settings())
     try:
-        questions = read_questions(options.file)
-        seen = [one for question in tqdm(questions, disable=None) if (one := see(road, question))]
+        seen = [see(road, question) for question in tqdm(read_questions(options.file), disable=None)]
     finally:
         road.close()
-    if options.fit:
-        print("said, confirmed, support, constant:", *fitted(seen).round(2))
-    write("gates", {"file": options.file.name, "questions": [asdict(one) for one in seen]}, [table(seen)])
+    write(f"gates-{options.name or options.file.stem}", {"questions": [asdict(one) for one in seen]}, [table(seen)])
 
 
 if __name__ == "__main__":

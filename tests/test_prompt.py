@@ -41,23 +41,25 @@ REPLIES = [
     ("Yes, it left in May. [1]", [("Yes, it left in May.", (1,))]),
     ("Yes\nNo, it came back. [2]", [("No, it came back.", (2,))]),
     ("No\n", []),
+    ("YES!\r\n\r\nThe ship left. [1]", [("The ship left.", (1,))]),
+    ("# Yes\n- Yes\nThe ship left [1].", [("The ship left.", (1,))]),
+    ("Answer: Yes [1]\nThe ship left [1].", [("The ship left.", (1,))]),
+    ("Yes. The ship left. [1]", [("The ship left.", (1,))]),
     ("1:", []),
     ("", []),
 ]
 
 
-def claims(reply: str, cut: int) -> tuple[list[Claim], bool]:
+def claims(reply: str, cut: int) -> list[Claim]:
     parser = ReplyParser(EVIDENCE)
     found = [claim for at in range(0, len(reply), cut) for claim in parser.feed(reply[at : at + cut])]
-    return found + parser.close(), parser.declined
+    return found + parser.close()
 
 
 @pytest.mark.parametrize(("reply", "expected"), REPLIES, ids=[reply[:20] for reply, _ in REPLIES])
 def test_claims_and_their_numbers_at_every_cut(reply: str, expected: list[tuple[str, tuple[int, ...]]]):
     for cut in range(1, len(reply) + 2):
-        found, declined = claims(reply, cut)
-        assert [(claim.text, claim.numbers) for claim in found] == expected, cut
-        assert not declined
+        assert [(claim.text, claim.numbers) for claim in claims(reply, cut)] == expected, cut
 
 
 @pytest.mark.parametrize(
@@ -70,18 +72,18 @@ def test_claims_and_their_numbers_at_every_cut(reply: str, expected: list[tuple[
         "It is not said. [0]",
     ],
 )
-def test_zero_declines_and_is_no_claim(reply: str):
+def test_what_is_not_said_is_no_claim(reply: str):
     for cut in range(1, len(reply) + 1):
-        assert claims(reply, cut) == ([], True)
+        assert claims(reply, cut) == []
 
 
-def test_zero_after_a_claim_is_dropped_and_declines_nothing():
-    assert claims("1: The ship left.\n0: The year is not said.", 5) == ([Claim("The ship left.", (1,))], False)
+def test_what_is_not_said_takes_no_claim_away():
+    assert claims("1: The ship left.\n0: The year is not said.", 5) == [Claim("The ship left.", (1,))]
 
 
 @given(st.text(alphabet="[]S0129:,.-? \nabÄ“”文", max_size=80), st.integers(1, 9))
 def test_no_number_comes_out_that_was_not_given(reply: str, cut: int):
-    found, _ = claims(reply, cut)
+    found = claims(reply, cut)
     assert all(claim.text.strip() and set(claim.numbers) <= {1, 2, 3} for claim in found)
 
 
@@ -96,12 +98,22 @@ def test_what_is_being_written_shows_no_mark():
     assert parser.writing == ""
 
 
+def test_a_verdict_is_not_shown_while_it_is_written():
+    parser = ReplyParser(EVIDENCE)
+    for piece in ("Y", "es", "\n", "N", "o"):
+        parser.feed(piece)
+        assert parser.writing == ""
+    parser.feed(", it")
+    assert parser.writing == "No, it"
+
+
 def test_every_conversation_begins_alike_and_documents_cannot_pose_as_numbers_or_control_tokens():
     first, second = prompt.messages("Why?", EVIDENCE[:1]), prompt.messages("Where?", EVIDENCE)
     shared = len(prompt.talk())
     assert first[:shared] == second[:shared] == prompt.talk()
     content = second[-1]["content"]
     assert "[2] It came back (7) in June." in content
+    assert prompt.one_line("So [ 7 ], [S2] and [1, 3-5]\nsay") == "So ( 7 ), (S2) and (1, 3-5) say"
     assert "<|im_end|>" not in content
     assert "Question: Where?\n\n" in content
 

@@ -2,8 +2,8 @@
 
 The model's name in a request picks the behaviour, one method of `_Handler` each; `requests`
 keeps every body it is used on, `hung_up` is set when a client closes a stream before its end. With
-`says_yes`, all that is asked before the answer itself is answered well: what it can do (everything),
-and which sentence holds the answer (the first).
+`says_yes`, what is asked before the answer itself is answered well: whether it knows schemas and
+grammars (it does), and log-probabilities (it does not).
 """
 
 import json
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.body = body
         if self.owner.says_yes and body["max_tokens"] < 50:
-            before = '{"fruit": "kiwi"}' if "response_format" in body else "kiwi" if body["max_tokens"] > 1 else "Yes"
+            before = '{"fruit": "kiwi"}' if "response_format" in body else "kiwi"
             return self.say(delta(before), delta(finish="stop"))
         self.owner.requests.append(body)
         return getattr(self, body["model"])()

@@ -1,7 +1,7 @@
 """An OpenAI-shaped chat server on loopback that says what it is told to: a model in an attacker's hands.
 
-`say(question, prompt)` gives the pieces of the reply, streamed one by one; the questions that the
-road asks before the answer get the word that lets it go on.
+`say(question, prompt)` gives the pieces of the reply, streamed one by one. It has neither grammar nor
+log-probabilities: no gate stands between what it says and the reader but the check of each sentence.
 """
 
 import json

@@ -5,7 +5,8 @@ brackets, of the evidence sentence that holds these words. At each form feed the
 `go` is called, so that a test can look at a half-written answer without any timing. The question
 whether the cited text says the answer is answered with `belief`: HELD (default) or NOT_HELD; None fails.
 With `says`, a probability, the server is one that a grammar holds, as llama.cpp's: it tells of itself at
-/props, and of its first word how likely it was "Yes" and how likely "No".
+/props, and of its first word how likely it was "Yes" and how likely "No", unless it is `silent` about that.
+At a form feed in `belief`, too, the server waits; `came` is set then, and at any other.
 """
 
 import json
@@ -27,7 +28,8 @@ class ScriptedServer:
 
     def __init__(self):
         self.replies, self.belief, self.says, self.asked = {}, HELD, None, []  # `asked`: (model, question)
-        self.hung_up = threading.Event()
+        self.silent = False
+        self.hung_up, self.came = threading.Event(), threading.Event()
         self._gate = threading.Semaphore(0)
         handler = type("Handler", (_Handler,), {"owner": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -48,6 +50,7 @@ class ScriptedServer:
 
     def wait(self):
         """Called by a reply at a form feed; a test that forgets to call `go` ends here."""
+        self.came.set()
         assert self._gate.acquire(timeout=60)
 
     def reply(self, model, messages):
@@ -91,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(400)
             return
         text = self.owner.belief if only_a_word else self.owner.reply(body["model"], body["messages"])
-        likely = None if only_a_word or self.owner.says is None else self.owner.says
+        likely = None if only_a_word or self.owner.silent else self.owner.says
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
