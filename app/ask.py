@@ -25,6 +25,7 @@ from app.answer import (
 from app.check import Checker, Session
 from app.confirm import beginning, confirmed
 from app.draft import Draft
+from app.emptiness import empty
 from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
@@ -108,6 +109,8 @@ class Road:
         yield from self.retrieve(draft, draft.question, history, document_ids)
         if draft.evidence:
             yield from self._write(draft)
+        if draft.stopped:
+            draft.note(STOPPED)
         yield Finished(draft.answer())
 
     def retrieve(
@@ -139,17 +142,15 @@ class Road:
     def _write(self, draft: Draft) -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
         related = worth_asking(fit(draft.query, draft.evidence, session))
-        if not (related or asks_for_the_whole(draft.question)):
+        if not (related or _about_the_whole(draft)):
             return
         try:
             yield from self.sentences(draft, session)
             yield from self.complete(draft)
         except ModelError as error:
             draft.notice, draft.failed = str(error), True
-        if draft.cancelled.is_set():
-            draft.notice = STOPPED
         yield from draft.tell()  # what had been written when it broke off stands, and is marked like all else
-        if not draft.sentences and draft.notice and not draft.cancelled.is_set():
+        if draft.failed and not draft.sentences and not draft.stopped:
             best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
             yield from self._quote(draft, best, NO_MODEL)
 
@@ -159,7 +160,7 @@ class Road:
         with closing(self._reply(draft)) as pieces:
             try:
                 for piece in pieces:
-                    draft.verdict = piece.log_odds("yes", "no") if piece.logprobs else draft.verdict
+                    draft.holds = piece.log_odds("yes", "no") if piece.logprobs else draft.holds
                     if piece.text:
                         draft.first_token = draft.first_token or perf_counter()
                         draft.add(session, parser.feed(piece.text))
@@ -185,62 +186,79 @@ class Road:
     def _passed(self, draft: Draft) -> Iterator[Event]:
         """What may be told by now; refuses an answer that does not pass the gate."""
         if not draft.open and answered(draft.sentences):
-            draft.open = self._stands(draft)
-            if draft.cancelled.is_set():
-                return
-        if not draft.open and (answered(draft.sentences) or _hopeless(draft)):
+            self._gate(draft)
+        elif not draft.open and self.hopeless(draft) and not draft.cancelled.is_set():
             draft.refuse()
         if draft.open:
             yield from draft.tell()
 
-    def complete(self, draft: Draft) -> Iterator[Event]:
-        """What the answer leaves untold; for words that failed the check but pass the gate, where they point."""
-        if draft.cancelled.is_set() or draft.refused or not draft.sentences:
-            return
-        besides = passed_over(draft.query, draft.sentences, draft.evidence)
-        if answered(draft.sentences):
-            yield from self._quote(draft, (*untold(draft.query, draft.sentences), *besides))
-            return
-        quotes = (*pointed_to(draft.sentences), *besides)
-        stands = draft.verdict is not None and bool(quotes) and (draft.open or self._stands(draft))
+    def _gate(self, draft: Draft) -> None:
+        """Open the draft or refuse it; neither once it is stopped, for a request cut short says nothing."""
+        stands = self.stands(draft)
         if draft.cancelled.is_set():
             return
-        if not stands:
-            return draft.refuse()
-        yield from self._quote(draft, quotes, QUOTED_INSTEAD)
+        if stands:
+            draft.open = True
+        else:
+            draft.refuse()
 
-    def _stands(self, draft: Draft) -> bool:
-        """Does the answer pass the gate? There is none where the endpoint tells no verdict."""
-        if draft.verdict is None or asks_for_the_whole(draft.question):
+    def complete(self, draft: Draft) -> Iterator[Event]:
+        """What the answer leaves untold, quoted; for words that failed the check, where they point."""
+        if draft.cancelled.is_set() or draft.refused:
+            return
+        if draft.sentences:
+            besides = passed_over(draft.query, draft.sentences, draft.evidence)
+            if answered(draft.sentences):
+                yield from self._quote(draft, (*untold(draft.query, draft.sentences), *besides))
+            else:
+                yield from self._instead(draft, (*pointed_to(draft.sentences), *besides))
+        draft.ended = not draft.cancelled.is_set() or draft.open
+
+    def _instead(self, draft: Draft, quotes: Sequence[Evidence]) -> Iterator[Event]:
+        """Quotations for words that no source bears out, where the gate lets them pass."""
+        if draft.holds is None or not quotes:
+            return draft.refuse()
+        self._gate(draft)
+        if draft.open:
+            draft.sentences = [one for one in draft.sentences if not empty(one.text, draft.query)]
+            yield from self._quote(draft, quotes, QUOTED_INSTEAD)
+
+    def stands(self, draft: Draft) -> bool:
+        """Does the answer pass the gate? There is none where the endpoint does not tell what it holds of it."""
+        if draft.holds is None or _about_the_whole(draft):
             return True
         grounds = self.grounds(draft)
         return grounds is not None and answerable(grounds)
 
-    def grounds(self, draft: Draft) -> Grounds | None:
-        """What speaks for the best of the draft's sentences that cite anything; None when none does.
+    def hopeless(self, draft: Draft) -> bool:
+        """Is it known already that the answer will not pass?"""
+        return draft.holds is not None and hopeless(draft.holds) and not _about_the_whole(draft)
 
-        Where the model cannot be asked to confirm it, the other views decide.
-        """
+    def grounds(self, draft: Draft) -> Grounds | None:
+        """What speaks for the best of the draft's sentences that cite anything; None when none does."""
         cited = [one for one in draft.sentences if one.citations]
         if not cited:
             return None
         best = next((one for one in cited if one.verdict == "supported"), max(cited, key=lambda one: one.support))
         text = " ".join(citation.span.text for citation in best.citations)
-        log_odds = 0.0
-        with suppress(ModelError):
-            log_odds = confirmed(draft.chat, draft.query, text, best.text)
-        return Grounds(draft.verdict or 0.0, log_odds, best.support)
+        # A sentence that claims nothing ("the sources do not say why") may point to one that says it.
+        said = text if empty(best.text, draft.query) else best.text
+        log_odds = None
+        with suppress(ModelError):  # a fault of this request is no fault of the answer
+            log_odds = confirmed(draft.chat, draft.query, text, said)
+        return Grounds(draft.holds or 0.0, log_odds, best.support)
 
     def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
         for item in sorted(dict.fromkeys(chosen), key=lambda item: item.number):
             draft.sentences.append(AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True))
         yield from draft.tell()
-        draft.notice = f"{draft.notice} {notice}".strip()
+        draft.note(notice)
 
 
-def _hopeless(draft: Draft) -> bool:
-    return draft.verdict is not None and hopeless(draft.verdict) and not asks_for_the_whole(draft.question)
+def _about_the_whole(draft: Draft) -> bool:
+    """Does the question, also as it was rewritten, ask what a text says on the whole?"""
+    return asks_for_the_whole(draft.question) and asks_for_the_whole(draft.query)
 
 
 def finds(store: Store, question: str, sentence: Span) -> bool:

@@ -62,12 +62,13 @@ class Session:
         `cited` are the evidence numbers that the model pointed to; numbers that do not exist are
         ignored. The result cites the spans that bear the sentence out, at most MOST_CITATIONS: cited
         ones where they do, better ones where they do not. Of an unsupported sentence the citations
-        are the nearest of what was cited, none if nothing was.
+        are the nearest of what was cited (the first, when it claims nothing), none if nothing was.
         """
         why = empty(text, self.question)
         pointed = self._indexes(cited)
         if why or not self.evidence:
-            return _sentence(text, (), 0.0, why or "there is no evidence to hold it against")
+            named = tuple(Citation(self.evidence[at]) for at in pointed[:MOST_CITATIONS])
+            return _sentence(text, named, 0.0, why or "there is no evidence to hold it against")
         claim = self._claim(text)
         judged = self._judged(claim, pointed)
         probability = judged.support.probability

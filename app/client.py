@@ -7,7 +7,7 @@ moment, before the headers or while it waits for a token, and be held to limits 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -18,6 +18,7 @@ import openai
 from app.embedded import EmbeddedServer
 from app.endpoint import (
     PROBES,
+    WITH_LOGPROBS,
     Capabilities,
     Endpoint,
     Request,
@@ -108,6 +109,9 @@ class ChatClient:
             client = await self._connected()
             found = await told_capabilities(client, self.endpoint)
             replied = found is not None
+            if found and not self.server:  # whoever runs it may have left log-probabilities out
+                reply = await self._probe(WITH_LOGPROBS)
+                found = replace(found, logprobs=bool(reply and reply.logprobs))
             if found is None:
                 # Thinking fills a tiny reply, which then shows nothing.
                 replies = [None if self.endpoint.thinks else await self._probe(request) for request in PROBES]

@@ -47,10 +47,10 @@ _EXAMPLES = (
 )
 
 
-def confirmed(chat: Metered, question: str, text: str, answer: str) -> float:
+def confirmed(chat: Metered, question: str, text: str, answer: str) -> float | None:
     """Log-odds of "yes" when the model is asked whether `text` says that `answer` answers `question`.
 
-    0 when the request is cancelled. Raises `ModelError`.
+    None when it says neither yes nor no, or the request is cancelled. Raises `ModelError`.
     """
     request = {"role": "user", "content": _asked(text, question, answer)}
     return chat.complete([*beginning(), request], max_tokens=1, logprobs=LIKELIEST).log_odds("yes", "no")

@@ -20,8 +20,9 @@ from ingest.document import Hit
 class Draft:
     """An answer in the making.
 
-    `verdict`: log-odds, in the model's view, that the evidence holds the answer; None where the endpoint tells none.
-    `open`: its sentences may be told as they come. `told`: how many of them have been told.
+    `holds`: log-odds, in the model's view, that the evidence holds the answer; None where the endpoint does not tell.
+    `open`: its sentences may be told as they come. `told`: how many of them have been told. `ended`: all is there,
+    also what is quoted.
     """
 
     question: str
@@ -34,9 +35,10 @@ class Draft:
     model: str | None = None
     notice: str = ""
     failed: bool = False
-    verdict: float | None = None
+    holds: float | None = None
     open: bool = False
     refused: bool = False
+    ended: bool = False
     told: int = 0
     started: float = field(default_factory=perf_counter)
     retrieved: float = 0.0
@@ -53,6 +55,15 @@ class Draft:
         """The sources do not hold the answer: nothing is told."""
         self.refused, self.model = True, self.chat.name
 
+    def note(self, notice: str) -> None:
+        """Say this of the answer, after what has been said of it."""
+        self.notice = f"{self.notice} {notice}".strip()
+
+    @property
+    def stopped(self) -> bool:
+        """Did the reader stop it before all was there?"""
+        return self.cancelled.is_set() and not (self.ended or self.refused)
+
     def tell(self) -> Iterator[Event]:
         """Tell the sentences that have not been told; of a refused answer none."""
         while self.told < len(self.sentences) and not self.refused:
@@ -61,7 +72,7 @@ class Draft:
 
     def answer(self) -> Answer:
         """What the sources bear out: an abstention when no sentence does, unless the writing broke off."""
-        broken = self.cancelled.is_set() or self.failed
+        broken = self.stopped or self.failed
         abstained = self.refused or not (answered(self.sentences) or broken)
         return Answer(
             question=self.question,

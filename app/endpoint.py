@@ -120,10 +120,11 @@ _SCHEMA = {
     "additionalProperties": False,
 }
 _FRUIT = [{"role": "user", "content": 'Name one fruit as JSON: {"fruit": "..."}.'}]
+WITH_LOGPROBS = Request(_FRUIT, 24, logprobs=2)
 PROBES = (
     Request(_FRUIT, 24, json_schema=_SCHEMA),
     Request(_FRUIT, 24, grammar='root ::= "kiwi"'),
-    Request(_FRUIT, 24, logprobs=2),
+    WITH_LOGPROBS,
 )
 
 

@@ -15,17 +15,21 @@ from app.check import Session
 from ingest.lexical import guess_language, query_tokens, tokens
 
 # Fitted by `python -m bench.gates --fit`, on the 70 development questions about the article and 60 on Wikipedia.
-VERDICT, CONFIRMED, SUPPORT, BIAS = 2.2, 0.5, 1.4, -2.9
+HOLDS, CONFIRMED, SUPPORT, BIAS = 2.2, 0.5, 1.4, -2.9
 SUREST = 3.0  # log-odds beyond which a model's view counts no more
 UNRELATED = 0.12  # similarity below which, with no word in common, the model is not even asked
-_TEXT = r"(?:article|text|source|document|piece|essay|report|author|writer)s?"
+_IT = (
+    r"(?:it|this|that|(?:the|this|these) (?:\w+ )?(?:article|text|source|document|piece|essay|report|author|writer)s?)"
+)
 _GIST = r"(?:summary|overview|gist|conclusions?|(?:main|central|key) (?:argument|point|idea|claim|thesis|message)s?)"
+_LENGTH = r"(?: in (?:\w+ ){1,4}(?:word|line|sentence|paragraph|point)s?)?"
+_END = rf"{_LENGTH}(?:,? please)?\W*$"
 _WHOLE = re.compile(
-    r"^\W*(?:(?:please|can you|could you|would you)\W+)*(?:summari[sz]e\b|sum (?:\w+ )?up\b|tl;?dr\b)"
-    rf"|\b(?:give|write|show|tell|what(?:['’]s| is| are))\b(?: me| us)?(?: an?| the| its)?(?: \w+)? {_GIST}"
-    rf"(?=\W*$| in (?:an?|one|two|three|four|five|\d+|few)\b| of (?:it\b|(?:the|this|these) (?:\w+ )?{_TEXT}\b))"
-    r"|\bwhat(?:['’]s| is| are| does| do) (?:it|this|that|(?:the|this|these) "
-    rf"{_TEXT}) (?:\w+ )?(?:about|say|saying|argue|arguing)\W*$",
+    rf"^\W*(?:(?:please|can you|could you|would you)\W+)*(?:summari[sz]e|sum)(?: {_IT})?(?: up)?(?: for me)?{_END}"
+    r"|\b(?:give|write|show|tell|what(?:['’]s| is| are))\b(?: me| us)?(?: an?| the| its)?(?: \w+)? "
+    rf"{_GIST}(?: of {_IT})?{_END}"
+    rf"|\bwhat(?:['’]s| is| are| does| do) {_IT} (?:\w+ )?(?:about|say|saying|argue|arguing)\W*$"
+    r"|^\W*tl;?dr\W*$",
     re.IGNORECASE,
 )
 
@@ -45,13 +49,14 @@ class Fit:
 class Grounds:
     """What speaks for an answer.
 
-    `verdict`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply,
+    `holds`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply,
     whatever it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that
-    the cited text says it (`app.confirm`). `support`: the checker's probability, 0 to 1.
+    the cited text says it (`app.confirm`); None when the model could not be asked, which is not held against it.
+    `support`: the checker's probability, 0 to 1.
     """
 
-    verdict: float
-    confirmed: float
+    holds: float
+    confirmed: float | None
     support: float
 
 
@@ -72,13 +77,14 @@ def worth_asking(found: Fit) -> bool:
 
 def score(grounds: Grounds) -> float:
     """The log-odds that the sources hold the answer."""
-    verdict, confirmed, support = views(grounds)
-    return BIAS + VERDICT * verdict + CONFIRMED * confirmed + SUPPORT * support
+    holds, confirmed, support = views(grounds)
+    return BIAS + HOLDS * holds + CONFIRMED * confirmed + SUPPORT * support
 
 
 def views(grounds: Grounds) -> tuple[float, float, float]:
-    """The features of the mix: verdict, confirmed (both within SUREST) and support."""
-    return _bounded(grounds.verdict), _bounded(grounds.confirmed), grounds.support
+    """The features of the mix: holds, confirmed (both within SUREST) and support."""
+    confirmed = SUREST if grounds.confirmed is None else grounds.confirmed
+    return _bounded(grounds.holds), _bounded(confirmed), grounds.support
 
 
 def answerable(grounds: Grounds) -> bool:
@@ -86,9 +92,9 @@ def answerable(grounds: Grounds) -> bool:
     return score(grounds) >= 0
 
 
-def hopeless(verdict: float) -> bool:
+def hopeless(holds: float) -> bool:
     """Could no answer pass any more, whatever the other views?"""
-    return not answerable(Grounds(verdict, SUREST, 1.0))
+    return not answerable(Grounds(holds, None, 1.0))
 
 
 def asks_for_the_whole(query: str) -> bool:

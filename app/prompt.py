@@ -25,7 +25,7 @@ something for granted that they contradict, say what they say instead. A yes-or-
 No and the reason. If no sentence holds the answer, say what is not said and write [0]. Answer in the language of the \
 question."""
 
-_VERDICT = "Do the sentences say the answer to this question? Write Yes or No on the first line, then the answer."
+_HOLDS = "Do the sentences say the answer to this question? Write Yes or No on the first line, then the answer."
 # Shown to the model as an earlier talk. It is the same for every question, so that it stays in the endpoint's cache.
 _TALK = (
     (
@@ -58,9 +58,9 @@ _MARKDOWN = re.compile(r"^\s*(?:[-*•]\s+|#+\s+|\d{1,2}[.)]\s+)|\*\*|__|`+", re
 # What a line may begin with: "3:", "3, 4:", "[3]", "[3][4]:", "S3:".
 _BARE = r"[Ss]?\d{1,2}(?: *[,–-] *[Ss]?\d{1,2})*"
 _LEAD = re.compile(rf"\s*(?:[-*•] +)?(?:((?:{_MARK} *)+):?|({_BARE}) *:) *")
-# The verdict that is asked for first, in whatever dress; and what is, or may become, no more than that.
-_VERDICT_ALONE = re.compile(r"\W*(?:answer\W*)?(?:yes|no)\W*", re.IGNORECASE)
-_MAYBE_VERDICT = re.compile(r"\W*(?:|y|ye|yes|n|no)\W*", re.IGNORECASE)
+# The Yes or No that is asked for first, in whatever dress; and what is, or may become, no more than that.
+_WORD_ALONE = re.compile(r"\W*(?:answer\W*)?(?:yes|no)\W*", re.IGNORECASE)
+_MAYBE_WORD = re.compile(r"\W*(?:a|an|ans|answ|answe|answer\W*)?(?:|y|ye|yes|n|no)\W*", re.IGNORECASE)
 _MAYBE_LEAD = re.compile(r"\s*(?:[-*•] *)?[\[\]Ss\d,;:– -]*")
 
 
@@ -110,7 +110,7 @@ def grammar(evidence: Sequence[Evidence]) -> str:
 class ReplyParser:
     """Takes a reply piece by piece, cut at any character, and gives each claim as it ends.
 
-    A Yes or a No alone is the verdict that was asked for, and a sentence that points to NOWHERE says what is not
+    A Yes or a No alone is the first word that was asked for, and a sentence that points to NOWHERE says what is not
     said: neither is a claim. A line's number counts for every sentence of it that has no marks of its own behind it.
     """
 
@@ -132,12 +132,12 @@ class ReplyParser:
 
     @property
     def writing(self) -> str:
-        """The sentence being written, without marks; "" between sentences and while it may be a verdict."""
+        """The sentence being written, without marks; "" between sentences and while it may be but Yes or No."""
         if not self._led or NOWHERE in self._lead:
             return ""
         rest = _OPEN_MARK.sub("", _marks_before_stops(self._text[self._taken :]))
         words = _plain(_MARKS.sub("", rest))
-        return "" if _MAYBE_VERDICT.fullmatch(words) else words
+        return "" if _MAYBE_WORD.fullmatch(words) else words
 
     def _take(self, *, final: bool) -> list[Claim]:
         claims = []
@@ -147,7 +147,7 @@ class ReplyParser:
             self._taken = end
             numbers = tuple(n for mark in re.findall(_MARK, raw) for n in _numbers(mark)) or self._lead
             text = _plain(_MARKS.sub("", _marks_before_stops(_OPEN_MARK.sub("", raw))))
-            if NOWHERE in numbers or _VERDICT_ALONE.fullmatch(text) or not re.search(r"\w", text):
+            if NOWHERE in numbers or _WORD_ALONE.fullmatch(text) or not re.search(r"\w", text):
                 continue
             claims.append(Claim(text, tuple(dict.fromkeys(n for n in numbers if n in self._known))))
         return claims
@@ -186,7 +186,7 @@ class ReplyParser:
 
 
 def _asked(content: str) -> str:
-    return f"{content}\n\n{_VERDICT}"
+    return f"{content}\n\n{_HOLDS}"
 
 
 def _numbered(evidence: Sequence[Evidence]) -> str:

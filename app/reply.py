@@ -11,8 +11,8 @@ from app.answer import Usage
 from app.faults import CHECK_URL, ModelError
 from app.markup import ThinkingFilter
 
-LIKELIEST = 20  # first words whose log-probabilities are asked for: Yes and No are among them
-NEVER = 1e-4  # the probability taken for a word that is not
+LIKELIEST = 20  # first words whose log-probabilities are asked for: as many as OpenAI's API gives
+NEVER = 1e-4  # the probability taken for a word that is not among them
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,14 @@ class Piece:
     finish_reason: str | None = None
     usage: Usage | None = None
 
-    def log_odds(self, word: str, other: str) -> float:
-        """Log-odds that the first word is `word` rather than `other`, in any spelling.
+    def log_odds(self, word: str, other: str) -> float | None:
+        """Log-odds that the first word is `word` rather than `other`, in any spelling; None when it is neither.
 
         Where no log-probabilities came with it, the text itself decides.
         """
         shares = [(token, math.exp(logprob)) for token, logprob in self.logprobs] or [(self.text, 1.0)]
-        return math.log((_share(shares, word) + NEVER) / (_share(shares, other) + NEVER))
+        one, two = _share(shares, word), _share(shares, other)
+        return math.log((one + NEVER) / (two + NEVER)) if one or two else None
 
 
 def _share(shares: Sequence[tuple[str, float]], word: str) -> float:

@@ -26,14 +26,16 @@ from ingest.settings import load_settings
 from tests.servers.second import SecondServer
 
 QUESTIONS = ROOT / "bench" / "questions" / "article_dev.jsonl"
-UNSET = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CHAT_MODEL", "CHAT_MODELS")
+# Empty counts as unset, and goes before what .env says.
+UNSET = dict.fromkeys(
+    ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CHAT_MODEL", "CHAT_MODELS", "CHAT_PRICE", "CORPUS_DIR", "INDEX_DIR"), ""
+)
 
 
 def evaluated(questions: Path, settings: Mapping[str, str]) -> dict[str, Any]:
     """The figures of `app evaluate` with only these settings; raises RuntimeError with what it said when it fails."""
-    inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
     command = [sys.executable, "-m", "app", "evaluate", str(questions), "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=inherited | dict(settings), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | UNSET | dict(settings), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout)["all"]
@@ -45,9 +47,9 @@ def llama_cpp(weights: Path) -> Iterator[dict[str, str]]:
     """A llama.cpp server for the weights, as someone else would run it; gives the settings that lead there."""
     server = EmbeddedServer(weights)
     server.start()
-    if not server.wait():
-        raise RuntimeError(server.reason)
     try:
+        if not server.wait():
+            raise RuntimeError(server.reason)
         yield {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": server.api_key, "CHAT_MODEL": "llama.cpp"}
     finally:
         server.stop()
@@ -62,7 +64,7 @@ def dasllama(weights: Path) -> Iterator[dict[str, str]]:
 
 def measured(questions: Path) -> dict[str, dict[str, Any]]:
     """Figures by endpoint."""
-    weights = chosen_weights(load_settings())
+    weights = chosen_weights(load_settings(os.environ | UNSET))
     found = {"embedded": evaluated(questions, {})}
     for name, served in (("llama.cpp server", llama_cpp), ("dasllama", dasllama)):
         with served(weights) as settings:

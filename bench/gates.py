@@ -2,7 +2,7 @@
 
     python -m bench.gates                       # on the article's development questions
     python -m bench.gates FILE.jsonl            # on another file's; CORPUS_DIR and INDEX_DIR choose its corpus
-    python -m bench.gates --fit                 # coefficients fitted to all of bench/results/gates-*.json
+    python -m bench.gates --fit                 # coefficients fitted to the results of FITTED_TO
 
 Each question is answered whatever the gate says, with the configured model; what the gate would see and whether
 the answer is right are kept. The table tells for a range of thresholds how many unanswerable questions are refused and
@@ -24,10 +24,12 @@ from app import gates
 from app.ask import Road
 from app.draft import Draft
 from app.evaluate import Question, judge, read_questions
+from app.faults import ModelError
 from bench.report import RESULTS, Table, cell, share, write
 from ingest.settings import load_settings
 
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
+FITTED_TO = ("article_dev", "news_dev", "squad")  # development sets alone: what is held out must never be here
 RIDGE = 1.0
 ROUNDS = 50  # of Newton's method
 
@@ -47,9 +49,21 @@ class Seen:
         return gates.score(self.grounds) if self.grounds else -math.inf
 
 
-def see(road: Road, question: Question) -> Seen:
-    """Have one question answered whatever the gate says, and measure. Raises `ModelError`."""
-    draft = Draft(question.question, road.models.metered(), threading.Event(), open=True)
+class Ungated(Road):
+    """The road without its gate."""
+
+    def stands(self, draft: Draft) -> bool:
+        """Every answer does."""
+        return True
+
+    def hopeless(self, draft: Draft) -> bool:
+        """No answer is."""
+        return False
+
+
+def see(road: Ungated, question: Question) -> Seen:
+    """Have one question answered whatever the gate says, and measure. Raises `ModelError`, also where no view comes."""
+    draft = Draft(question.question, road.models.metered(), threading.Event())
     for _ in road.retrieve(draft, question.question, question.history, None):
         pass
     grounds = None
@@ -57,13 +71,15 @@ def see(road: Road, question: Question) -> Seen:
         for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)):
             pass
         grounds = road.grounds(draft)
+        if draft.holds is None or (grounds and grounds.confirmed is None):
+            raise ModelError("unknown", "The endpoint does not tell how likely Yes and No are: nothing to calibrate.")
         for _ in road.complete(draft):
             pass
     return Seen(question.question_id, question.answerable, grounds, judge(road, question, draft.answer()).right)
 
 
 def fitted(seen: Sequence[Seen]) -> np.ndarray:
-    """Coefficients of verdict, confirmed and support, and the constant: ridge logistic regression, labels alike."""
+    """Coefficients of holds, confirmed and support, and the constant: ridge logistic regression, labels alike."""
     kept = [(one.answerable, one.grounds) for one in seen if one.grounds]
     x = np.array([[*gates.views(grounds), 1.0] for _, grounds in kept])
     y = np.array([answerable for answerable, _ in kept], float)
@@ -101,12 +117,9 @@ def table(seen: Sequence[Seen]) -> Table:
 
 
 def read_results() -> list[Seen]:
-    """What earlier runs saw, over all their files."""
-    rows = [
-        row
-        for path in sorted(RESULTS.glob("gates-*.json"))
-        for row in json.loads(path.read_text("utf-8"))["figures"]["questions"]
-    ]
+    """What runs over the sets of FITTED_TO saw."""
+    paths = [RESULTS / f"gates-{name}.json" for name in FITTED_TO]
+    rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))["figures"]["questions"]]
     return [Seen(**{**row, "grounds": row["grounds"] and gates.Grounds(**row["grounds"])}) for row in rows]
 
 
@@ -119,9 +132,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.fit:
         seen = read_results()
-        print(f"verdict, confirmed, support, constant of {len(seen)} questions:", *fitted(seen).round(2))
+        print(f"holds, confirmed, support, constant of {len(seen)} questions:", *fitted(seen).round(2))
         return
-    road = Road.open(load_settings())
+    road = Ungated.open(load_settings())
     try:
         seen = [see(road, question) for question in tqdm(read_questions(options.file), disable=None)]
     finally:

@@ -79,11 +79,23 @@ def test_words_that_fail_the_check_but_pass_the_gate_have_the_source_quoted(road
     assert answer.notice == QUOTED_INSTEAD
 
 
+def test_a_denial_that_points_to_a_sentence_which_says_it_is_that_sentence_quoted(road, script):
+    denial = "Yes\nThe sentences do not say how many there are. <<13 special economic zones>>"
+    answer, told, _ = ask(road, script, reply=denial)
+    assert all(sentence.quoted for sentence in told) and "13 special economic zones" in told[0].text
+    assert answer.notice == QUOTED_INSTEAD
+    answer, *_ = ask(road, script, reply=denial, belief=NOT_HELD, says=DOUBT)
+    assert answer.abstained
+
+
 def test_words_that_fail_the_check_and_cite_nothing_are_no_answer(road, script):
-    for question in (ZONES, "What is this article about?"):
-        answer, told, _ = ask(road, script, reply="Yes\nNobody in Lund sells umbrellas.", question=question)
-        assert answer.abstained or any(sentence.quoted for sentence in told), question
-        assert bool(answer.notice) == bool(told), question
+    answer, told, _ = ask(road, script, reply="Yes\nNobody in Lund sells umbrellas.")
+    assert answer.abstained and not told and not answer.notice
+
+
+def test_one_where_the_source_says_thirteen_is_never_told_as_supported(road, script):
+    _, told, _ = ask(road, script, reply=REPLY.replace("13 special economic zones. ", "one special economic zone. "))
+    assert all(sentence.quoted for sentence in told if sentence.verdict == "supported")
 
 
 def test_an_unsupported_sentence_waits_for_one_that_is_borne_out(road, script):
@@ -91,9 +103,10 @@ def test_an_unsupported_sentence_waits_for_one_that_is_borne_out(road, script):
     assert [sentence.verdict for sentence in told[:2]] == ["unsupported", "supported"]
 
 
-def test_a_model_that_cannot_be_asked_to_confirm_loses_no_word(road, script):
+@pytest.mark.parametrize("says", [SURE, DOUBT])
+def test_a_model_that_cannot_be_asked_to_confirm_loses_no_word(road, script, says):
     longer = REPLY + "The purpose of these zones is to increase international exchanges. <<13 special economic zones>>"
-    answer, told, _ = ask(road, script, reply=longer, belief=None)
+    answer, told, _ = ask(road, script, reply=longer, belief=None, says=says)
     assert [sentence.text for sentence in told[:2]] == [
         "North Korea is developing 13 special economic zones.",
         "The purpose of these zones is to increase international exchanges.",
@@ -110,14 +123,21 @@ def test_where_no_log_probabilities_come_the_check_alone_decides(road, script):
 
 @pytest.mark.parametrize("moment", ["while it writes", "while it confirms"])
 def test_stop_is_no_refusal(road, script, moment):
-    reply = REPLY.replace(" zones. <<", " zones \fin\f all. <<") if moment == "while it writes" else REPLY
+    reply, belief = REPLY, "\fNo"
+    if moment == "while it writes":
+        reply, belief = REPLY.replace(" zones. <<", " zones \fin all. <<"), HELD
     cancelled = threading.Event()
     script.came.clear()
     threading.Thread(target=lambda: script.came.wait(30) and cancelled.set()).start()
-    answer, told, _ = ask(
-        road, script, reply=reply, says=DOUBT, belief=HELD if reply != REPLY else "\fNo", cancelled=cancelled
-    )
-    for _ in range(2):
-        script.go()
+    answer, told, _ = ask(road, script, reply=reply, says=DOUBT, belief=belief, cancelled=cancelled)
+    script.go()
     assert cancelled.is_set() and answer.notice == STOPPED and not answer.abstained
     assert told and told[0].text.startswith("North Korea is developing 13")
+
+
+def test_stop_before_anything_is_written_is_no_refusal_and_says_so(road, script):
+    cancelled = threading.Event()
+    cancelled.set()
+    for question in (ZONES, "Which protein folds chromatin?"):
+        answer, told, _ = ask(road, script, says=HOPELESS, question=question, cancelled=cancelled)
+        assert answer.notice == STOPPED and not answer.abstained and not told

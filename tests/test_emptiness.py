@@ -10,8 +10,7 @@ ASKED = "How many dimensions do nanotextured surfaces have on the nanoscale?"
 @pytest.mark.parametrize(
     "text, question",
     [
-        ("Nanotextured surfaces have one dimension on the nanoscale.", ASKED),
-        ("None of the branches will close.", "How many branches will close?"),
+        ("Nanotextured surfaces have 2 dimensions on the nanoscale.", ASKED),
         ("Windows 98 SE.", "What operating system added Windows Media Player 6.2?"),
         ("Yes, Eastgate keeps its branch.", "Does Eastgate keep its branch?"),
         ("The branch will not close.", "When will the branch close?"),

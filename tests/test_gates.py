@@ -40,26 +40,32 @@ def test_what_fits_is_near_and_covers_the_words_and_what_does_not_is_not_even_as
         ({"no": 0.4, " No": 0.2, "Yes": 0.3, "The": 0.1}, "no", -1),
         ({}, "No.", -1),
         ({}, "Yes", 1),
-        ({"The": 0.9}, "Yes", 0),
+        ({"The": 0.9}, "Yes", None),
+        ({}, "The", None),
     ],
-    ids=["yes", "no, in two spellings", "no, no log-probabilities", "yes, no log-probabilities", "neither"],
+    ids=["yes", "no, in two spellings", "no, no log-probabilities", "yes, no log-probabilities", "neither", "no word"],
 )
-def test_the_odds_of_a_word_are_those_of_its_probability(shares: dict[str, float], text: str, sign: int):
+def test_the_odds_of_a_word_are_those_of_its_probability(shares: dict[str, float], text: str, sign: int | None):
     odds = Piece(text, tuple((token, math.log(share)) for token, share in shares.items())).log_odds("yes", "no")
-    assert odds * sign > 0 if sign else odds == 0
+    assert odds is None if sign is None else odds is not None and odds * sign > 0
 
 
 def test_the_gate_opens_with_each_view_and_none_opens_it_alone():
     assert gates.answerable(Grounds(2.5, 2.5, 1.0))
     assert not gates.answerable(Grounds(-1.0, 3.0, 0.5))
     assert not gates.answerable(Grounds(0.0, -3.0, 1.0))
-    for name, values in (("verdict", (-2.0, 0.0, 2.0)), ("confirmed", (-2.0, 0.0, 2.0)), ("support", (0.1, 0.5, 0.9))):
+    for name, values in (("holds", (-2.0, 0.0, 2.0)), ("confirmed", (-2.0, 0.0, 2.0)), ("support", (0.1, 0.5, 0.9))):
         scores = [gates.score(replace(Grounds(0.5, 0.5, 0.5), **{name: value})) for value in values]
         assert scores == sorted(scores), name
 
 
 def test_one_view_counts_only_so_far():
     assert gates.score(Grounds(9.0, 1.0, 0.5)) == gates.score(Grounds(gates.SUREST, 1.0, 0.5))
+
+
+def test_a_model_that_cannot_be_asked_to_confirm_is_not_held_against_the_answer():
+    for holds in (0.2, 0.8, 1.5):
+        assert gates.score(Grounds(holds, None, 0.9)) == gates.score(Grounds(holds, gates.SUREST, 0.9))
 
 
 def test_a_first_word_without_hope_ends_it_and_doubt_does_not():
@@ -81,6 +87,8 @@ def test_a_first_word_without_hope_ends_it_and_doubt_does_not():
         "summarise it",
         "Please sum it up",
         "TL;DR",
+        "Could you summarise the article for me in three short sentences, please?",
+        "What is the gist of it?",
     ],
 )
 def test_a_question_about_the_whole_passes(query: str):
@@ -96,6 +104,11 @@ def test_a_question_about_the_whole_passes(query: str):
         "What is the main point of entry for refugees?",
         "Who wrote the summary of the report?",
         "What does the article say about debts?",
+        "Summarize Hamlet.",
+        "Could you summarize why Kim met Trump?",
+        "What is the main conclusion of the report on Jeju in 2003?",
+        "What are the main claims in three lawsuits against Tesla?",
+        "What is the main point of the source of the leak?",
     ],
 )
 def test_a_question_about_a_fact_does_not(query: str):

@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.end_headers()
         try:
-            for piece in re.findall(r"\f|\s*[^\s\f]+", text):
+            for piece in re.findall(r"\f|[^\S\f]*[^\s\f]+", text):
                 if piece == "\f":
                     self.owner.wait()
                 else:
