@@ -13,6 +13,9 @@ Verdict = Literal["supported", "unsupported"]
 AbstainReason = Literal["not_in_sources", "no_sources"]
 
 
+NEIGHBOUR_CHARACTERS = 5  # white space that may lie between a sentence and the one before it
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One numbered sentence given to the model; `number` counts from 1 within a question.
@@ -24,6 +27,11 @@ class Evidence:
     span: Span
     metadata: Metadata
     relevance: float
+
+    def follows(self, other: "Evidence") -> bool:
+        """Is it the next sentence of the same paragraph?"""
+        gap = self.span.start - other.span.end
+        return self.span.document_id == other.span.document_id and 0 <= gap <= NEIGHBOUR_CHARACTERS
 
 
 @dataclass(frozen=True)

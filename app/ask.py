@@ -32,7 +32,7 @@ from app.followup import leans, opening, standalone, with_context
 from app.gates import Grounds, answerable, answered, asks_for_the_whole, fit, hopeless, worth_asking
 from app.model import ChatModel
 from app.models import Models, open_models
-from app.quotes import passed_over, pointed_to, untold
+from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
 from app.relevance import embed_cached
 from app.reply import LIKELIEST, Piece
 from app.retrieve import retrieve, search
@@ -250,7 +250,8 @@ class Road:
 
     def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
-        for item in sorted(dict.fromkeys(chosen), key=lambda item: item.number):
+        quotes = with_what_they_lean_on(chosen, draft.evidence)
+        for item in sorted(quotes, key=lambda item: item.number):
             draft.sentences.append(AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True))
         yield from draft.tell()
         draft.note(notice)

@@ -23,7 +23,6 @@ MOST_CITATIONS = 3
 CANDIDATES = 8  # spans looked at closely when the cited ones do not do
 WORTH_JOINING = 0.4  # log-odds that a further span must add
 FRAGMENT_STEMS = 4  # a sentence with fewer content words is read together with the question
-NEIGHBOUR_CHARACTERS = 5  # white space that may lie between a sentence and the one before it
 
 
 class Checker:
@@ -109,14 +108,11 @@ class Session:
         A span that lends only a name or a number would let any name do what another span tells.
         """
         last, earlier = after.chosen[-1], before.chosen
-        beside = any(self._adjacent(one, last) or self._adjacent(last, one) for one in earlier)
+        new = self.evidence[last]
+        beside = any(new.follows(old) or old.follows(new) for old in (self.evidence[at] for at in earlier))
         words = gained(claim.reading, [self._sources[at] for at in earlier], self._sources[last])
         clearer = after.support.logit > before.support.logit + WORTH_JOINING
         return words >= (1 if beside else 2) and (clearer or len(after.support.faults) < len(before.support.faults))
-
-    def _adjacent(self, first: int, second: int) -> bool:
-        one, two = self.evidence[first].span, self.evidence[second].span
-        return one.document_id == two.document_id and 0 <= two.start - one.end <= NEIGHBOUR_CHARACTERS
 
     def _nearest(self, claim: ClaimRead, pointed: Sequence[int]) -> list[int]:
         """The evidence that is nearest to the claim in words and meaning, and all that was cited."""
@@ -159,8 +155,8 @@ class Session:
         )
 
     def _before(self, at: int) -> Reading | None:
-        before = (n for n in range(len(self.evidence)) if self._adjacent(n, at))
-        return next((read(self.evidence[n].span.text) for n in before), None)
+        before = (item for item in self.evidence if self.evidence[at].follows(item))
+        return next((read(item.span.text) for item in before), None)
 
 
 def _sentence(text: str, citations: tuple[Citation, ...], probability: float, why: str) -> AnswerSentence:

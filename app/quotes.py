@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from app.answer import AnswerSentence, Evidence
 from app.claims import read
 from app.support import unsaid
+from app.wordlists import PRONOUNS
 
 MOST_QUOTED = 2
 UNTOLD = 0.6  # share of a cited sentence's content words that neither question nor answer has
 BEST_UNTOLD = 0.3  # the same of the sentence that fits best, where nothing that is cited is it
+# Words that a sentence may begin with which says little without the one before it.
+LEANING = PRONOUNS | frozenset("instead but however so therefore thus yet nor".split())
 LEAD = 0.02  # relevance by which the best sentence must lead to be worth a quotation
 
 
@@ -37,6 +40,17 @@ def passed_over(query: str, sentences: Sequence[AnswerSentence], evidence: Seque
     if best.number in _cited(supported) or (others and best.relevance < others[0].relevance + LEAD):
         return ()
     return (best,) if _untold(best, _told(query, supported)) > BEST_UNTOLD else ()
+
+
+def with_what_they_lean_on(quotes: Sequence[Evidence], evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The quotations, and before each that leans on the sentence before it that sentence, where it is evidence too."""
+    before = [item for item in evidence if any(one.follows(item) for one in quotes if _leans(one))]
+    return tuple(dict.fromkeys((*quotes, *before)))
+
+
+def _leans(item: Evidence) -> bool:
+    words = (token.word for token in read(item.span.text).tokens if token.word.isalpha())
+    return next(words, "") in LEANING
 
 
 def _cited(sentences: Sequence[AnswerSentence]) -> dict[int, Evidence]:

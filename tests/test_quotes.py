@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from app.answer import AnswerSentence, Citation, Evidence
-from app.quotes import passed_over, pointed_to, untold
+from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
 from ingest.document import Document, Metadata
 
 TEXT = "The ferry to Lund leaves at nine from the old quay, and takes bicycles on weekdays. It costs four crowns."
@@ -52,3 +52,11 @@ def test_it_is_not_quoted_when_it_is_cited_or_told_or_no_better_than_another():
     assert passed_over("When does the ferry to Lund leave?", [told], (COSTS, LEAVES)) == ()
     alike = replace(COSTS, relevance=LEAVES.relevance - 0.001)
     assert passed_over("What about the ferry?", [said("It costs four crowns.", COSTS)], (alike, LEAVES)) == ()
+
+
+def test_a_quotation_that_leans_on_the_sentence_before_it_comes_with_it():
+    assert set(with_what_they_lean_on((COSTS,), (LEAVES, COSTS))) == {LEAVES, COSTS}
+    assert with_what_they_lean_on((LEAVES,), (LEAVES, COSTS)) == (LEAVES,)
+    assert with_what_they_lean_on((COSTS,), (COSTS,)) == (COSTS,)
+    elsewhere = replace(LEAVES, span=replace(LEAVES.span, document_id="another"))
+    assert with_what_they_lean_on((COSTS,), (elsewhere, COSTS)) == (COSTS,)
