@@ -92,9 +92,9 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
     from app.contract import answer_json
     from app.evaluate import turns
 
-    history: tuple[Turn, ...] = turns(line.get("history") or [])
     shown = False
     try:
+        history: tuple[Turn, ...] = turns(line.get("history") or [])
         for event in road.ask(line["question"], history, document_ids=chosen, model=options.model):
             if isinstance(event, Retrieved) and not options.json and not shown:
                 print(f"{len(event.hits)} passages found; writing ...", file=sys.stderr)
@@ -231,7 +231,7 @@ def _lines(options: argparse.Namespace, text: str | None, name: str) -> Iterator
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UserError(f"{options.batch} cannot be read: {reason}.") from error
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
         try:

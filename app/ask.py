@@ -48,6 +48,7 @@ QUOTES = 3
 NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
 QUOTED_INSTEAD = "No source bears out the model's own words, so the sources' own sentences are quoted."
 STOPPED = "Stopped: the answer is not complete."
+CUT = "The endpoint ended the reply before its end: the answer may not be complete."
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Road:
             yield from self._write(draft)
         if draft.stopped:
             draft.note(STOPPED)
+        elif draft.cut and draft.sentences and not draft.refused:
+            draft.note(CUT)
         yield Finished(draft.answer())
 
     def retrieve(
@@ -160,6 +163,7 @@ class Road:
         with closing(self._reply(draft)) as pieces:
             try:
                 for piece in pieces:
+                    draft.cut = piece.finish_reason in ("length", "content_filter")
                     draft.holds = piece.log_odds("yes", "no") if piece.logprobs else draft.holds
                     if piece.text:
                         draft.first_token = draft.first_token or perf_counter()

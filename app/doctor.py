@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.model import open_model
+from app.models import Models, open_models
 from ingest import UserError
 from ingest.corpus import corpus_files, read_document
 from ingest.embed import open_embedder
@@ -69,9 +69,13 @@ def _index(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
-    model = open_model(settings)
+    models = open_models(settings)
     try:
-        piece = model.complete([{"role": "user", "content": "Reply with the word ready."}], max_tokens=8)
-        return f"{model.describe()} It replies {' '.join(piece.text.split())!r}."
+        return " ".join(_reply(models, one["id"]) for one in models.listed())
     finally:
-        model.close()
+        models.close()
+
+
+def _reply(models: Models, model_id: str) -> str:
+    piece = models.get(model_id).complete([{"role": "user", "content": "Reply with the word ready."}], max_tokens=8)
+    return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}."

@@ -22,7 +22,7 @@ class Draft:
 
     `holds`: log-odds, in the model's view, that the evidence holds the answer; None where the endpoint does not tell.
     `open`: its sentences may be told as they come. `told`: how many of them have been told. `ended`: all is there,
-    also what is quoted.
+    also what is quoted. `cut`: the endpoint ended the reply at its longest, or by a filter.
     """
 
     question: str
@@ -39,6 +39,7 @@ class Draft:
     open: bool = False
     refused: bool = False
     ended: bool = False
+    cut: bool = False
     told: int = 0
     started: float = field(default_factory=perf_counter)
     retrieved: float = 0.0

@@ -81,14 +81,19 @@ class Figures:
 def read_questions(path: Path) -> list[Question]:
     """Raises `UserError` naming the first line that is not a question."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as a question file: {error}.") from error
     return [_question(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip() and not _open(line)]
 
 
 def turns(history: Sequence[str]) -> tuple[Turn, ...]:
-    """[user, assistant, user, assistant, ...] as turns; a last user message without a reply is left out."""
+    """[user, assistant, user, assistant, ...] as turns; a last user message without a reply is left out.
+
+    Raises `UserError` when it is no list of texts.
+    """
+    if not isinstance(history, list | tuple) or not all(isinstance(text, str) for text in history):
+        raise UserError('"history" is no list of texts: [question, answer, question, answer, ...].')
     return tuple(Turn(q, a) for q, a in zip(history[::2], history[1::2], strict=False))
 
 
@@ -200,7 +205,7 @@ def _question(line: str, where: str) -> Question:
             evidence=tuple(found.get("evidence") or []),
             kind=str(found.get("kind") or ""),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f'{where} is not a question, as {{"id", "question", "answer", "evidence"}}: {error}.'
         ) from error

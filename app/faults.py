@@ -18,7 +18,7 @@ class ModelError(UserError):
     """The model could not answer, or not to the end; the message is one line for the user.
 
     `kind` is one of: refused, dns, tls, connect, timeout, stall, unauthorized, not_found,
-    rate_limit, server, context, cut, malformed, wrong_json, empty, rejected, unavailable.
+    rate_limit, server, context, cut, malformed, wrong_json, empty, thinking, rejected, unavailable.
     `partial` is true when text had already been given: it stands, and is incomplete.
     """
 

@@ -11,7 +11,7 @@ it waits.
 import asyncio
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
-# Reading 2,500 tokens takes half a minute on two cores, and four may ask at once.
-EMBEDDED_LIMITS = Limits(first_token=240, stall=60)
+# On this machine reading 2,500 tokens takes half a minute on two cores, and four may ask at once.
+LOCAL_LIMITS = Limits(first_token=240, stall=60)
 
 
 def open_model(settings: Settings, name: str | None = None, load: bool = True) -> "ChatModel":
@@ -46,14 +46,15 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
     key = settings.openai_api_key or "none"
     name = name or settings.chat_model
     if settings.openai_base_url:
-        return ChatModel(Endpoint(settings.openai_base_url, name), key)
+        limits = LOCAL_LIMITS if loopback(settings.openai_base_url) else Limits()
+        return ChatModel(Endpoint(settings.openai_base_url, name), key, None, limits)
     if settings.openai_api_key:
         return ChatModel(Endpoint(OPENAI, name or OPENAI_MODEL), key)
     chosen = chosen_model(settings, name)
     server = EmbeddedServer(chosen.path(settings))
     if load:
         server.start()
-    return ChatModel(Endpoint("", chosen.name), "", server, EMBEDDED_LIMITS)
+    return ChatModel(Endpoint("", chosen.name), "", server, LOCAL_LIMITS)
 
 
 class ChatModel:
@@ -85,13 +86,15 @@ class ChatModel:
         """Do questions and passages leave this machine?"""
         return not self._client.server and not loopback(self._client.endpoint.base_url)
 
-    def describe(self) -> str:
-        """One line for the start: which model, where, and what leaves the machine."""
-        if self._client.server:
-            return f"Model: {self.name}, embedded; nothing leaves this machine."
-        if self.remote:
-            return f"Model: {self.name} at {self.where}; questions and passages are sent there."
-        return f"Model: {self.name} at {self.where}, on this machine."
+    def describe(self, others: Sequence[str] = ()) -> str:
+        """One line: which model, where, and what leaves the machine.
+
+        `others` are the hosts elsewhere that questions and passages are sent to besides, for their vectors.
+        """
+        place = f" at {self.where}" + ("" if self.remote else ", on this machine")
+        hosts = [*([self.where] if self.remote else ()), *others]
+        sent = f"questions and passages are sent to {' and '.join(hosts)}" if hosts else "nothing leaves this machine"
+        return f"Model: {self.name}{', embedded' if self._client.server else place}; {sent}."
 
     @property
     def state(self) -> str:

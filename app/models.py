@@ -7,19 +7,24 @@ chosen but by name: a model that fails is not replaced by another.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from app.endpoint import Endpoint
 from app.meter import Metered, Price, read_prices
-from app.model import ChatModel, open_model
+from app.model import OPENAI, ChatModel, open_model
 from ingest import UserError
+from ingest.address import loopback
 from ingest.settings import Settings
 
 
 class Models:
     """Chat models by id; the first is the default. Safe to use from several threads."""
 
-    def __init__(self, models: Mapping[str, ChatModel], prices: Mapping[str, Price] | None = None) -> None:
-        self._models, self._prices = dict(models), dict(prices or {})
+    def __init__(
+        self, models: Mapping[str, ChatModel], prices: Mapping[str, Price] | None = None, others: Sequence[str] = ()
+    ) -> None:
+        """`others`: hosts elsewhere that get questions and passages besides the models' own (`sent_besides`)."""
+        self._models, self._prices, self._others = dict(models), dict(prices or {}), tuple(others)
 
     @property
     def default(self) -> ChatModel:
@@ -51,10 +56,14 @@ class Models:
             for model_id, model in self._models.items()
         ]
 
+    def describe_one(self, model_id: str | None = None) -> str:
+        """Which model this is, where, and what leaves the machine when it is asked. Raises `UserError` as `get`."""
+        return self.get(model_id).describe(self._others)
+
     def describe(self) -> str:
         """One line for the start: which model is asked, where, what leaves the machine, and what else there is."""
         others = [model.name for model in self._models.values() if model is not self.default]
-        return self.default.describe() + (f" Also to choose: {', '.join(others)}." if others else "")
+        return self.describe_one() + (f" Also to choose: {', '.join(others)}." if others else "")
 
     def close(self) -> None:
         """Stop the embedded servers and the clients' threads."""
@@ -73,4 +82,11 @@ def open_models(settings: Settings) -> Models:
             models[name] = open_model(settings, name, load=False)
     if unknown := prices.keys() - models.keys():
         raise UserError(f"CHAT_PRICE names {', '.join(sorted(unknown))}, which is not in CHAT_MODEL or CHAT_MODELS.")
-    return Models(models, prices)
+    return Models(models, prices, sent_besides(settings))
+
+
+def sent_besides(settings: Settings) -> tuple[str, ...]:
+    """Hosts on other machines that make or keep the vectors of questions and passages."""
+    embedding = settings.embedding_base_url or (OPENAI if settings.embedding_model else "")
+    urls = (embedding, settings.chroma_url or "")
+    return tuple(dict.fromkeys(Endpoint(url, None).host for url in urls if url and not loopback(url)))

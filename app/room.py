@@ -106,7 +106,7 @@ class Room:
             return {"state": "failed", "line": f"No model: {model.problem} Answers will be quotes."}
         if not model.ready:
             return {"state": "loading", "line": f"{model.name} is loading …"}
-        return {"state": "ready", "line": model.describe().removeprefix("Model: ")}
+        return {"state": "ready", "line": self._road.models.describe_one(model_id).removeprefix("Model: ")}
 
     def models(self) -> list[dict[str, str]]:
         """The models that a question may name, the default first (see `Models.listed`). Raises `UserError`."""

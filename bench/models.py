@@ -29,7 +29,7 @@ from app.embedded import EmbeddedServer, ServerOptions
 from app.endpoint import Endpoint
 from app.evidence import select_evidence
 from app.followup import opening
-from app.model import EMBEDDED_LIMITS, ChatModel
+from app.model import LOCAL_LIMITS, ChatModel
 from app.models import Models
 from app.relevance import embed_cached
 from app.retrieve import retrieve
@@ -97,7 +97,7 @@ def bare(server: EmbeddedServer, messages: Sequence[dict[str, str]], **more: Any
 @contextmanager
 def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
     """The road of a question on a server that is there; what requests begin with is read, as at the app's start."""
-    model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, EMBEDDED_LIMITS)
+    model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, LOCAL_LIMITS)
     for beginning in (prompt.talk(), confirm.beginning(), opening()):
         bare(server, beginning, max_tokens=1)
     try:
@@ -203,7 +203,7 @@ def cancels(settings: Settings, store: Store) -> dict[str, Any]:
     reading: list[float] = []
     idle: list[float] = []
     with served(settings, ServerOptions(slots=1)) as server:
-        model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, EMBEDDED_LIMITS)
+        model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, LOCAL_LIMITS)
         try:
             for number in range(CANCELS):
                 idle.append(bare(server, short, max_tokens=1).after_ms)

@@ -1,11 +1,17 @@
-"""Is a URL this machine's own? Such a one is never asked through a proxy. Knows nothing of who asks."""
+"""Is a URL this machine's own, and how is it shown? Knows nothing of who asks."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 
+def shown(url: str) -> str:
+    """The URL without a user name and password, for display and for what is stored."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def loopback(url: str) -> bool:
-    """Is the host of the URL this machine?"""
+    """Is the host of the URL this machine? Such a one is never asked through a proxy."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

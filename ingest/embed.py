@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ingest import UserError
-from ingest.address import loopback
+from ingest.address import loopback, shown
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ BATCH_TOKENS = 4096  # padded tokens of one run of the model
 BATCH_TEXTS = 64
 RUN_TOKENS = 12  # what a run costs whatever its batch: the time of so many tokens, the weights being read once
 ENDPOINT_BATCH = 64  # texts of one request
+TOO_MANY = (400, 413, 422)  # what endpoints answer to more than they take at once
 ENDPOINT_TIMEOUT = 60.0  # seconds
 ENDPOINT_RETRIES = 4  # the client waits as Retry-After says, else exponentially
 PROBE = "How tall is the tower, and when was it built?"
@@ -68,12 +69,17 @@ def open_embedder(settings: Settings) -> Embedder:
     """The endpoint's embedder where one is configured, else the model inside this process.
 
     EMBEDDING_BASE_URL names any endpoint that speaks /v1/embeddings; EMBEDDING_MODEL alone means
-    OpenAI's with the key. Costs nothing until it is first used. Raises `UserError` on settings
-    that cannot work.
+    OpenAI's with the key, never so where OPENAI_BASE_URL names another chat endpoint. Costs nothing
+    until it is first used. Raises `UserError` on settings that cannot work.
     """
     if settings.embedding_base_url:
         key = settings.embedding_api_key or "none"
         return EndpointEmbedder(settings.embedding_base_url, settings.embedding_model or "default", key)
+    if settings.embedding_model and settings.openai_base_url:
+        raise UserError(
+            f"EMBEDDING_MODEL is {settings.embedding_model!r} and OPENAI_BASE_URL is set, but not EMBEDDING_BASE_URL: "
+            "say with it who embeds, or unset EMBEDDING_MODEL to use the built-in model."
+        )
     if settings.embedding_model:
         openai_key = settings.embedding_api_key or settings.openai_api_key
         if not openai_key:
@@ -226,7 +232,7 @@ class EndpointEmbedder:
         Not the dimension: asking for it takes a call, and an index must be readable (lexically)
         while the endpoint is down. The index keeps it beside the fingerprint.
         """
-        return f"{self._base_url}:{self._model}"
+        return f"{shown(self._base_url)}:{self._model}"
 
     @property
     def dimension(self) -> int:
@@ -241,7 +247,7 @@ class EndpointEmbedder:
         vectors: np.ndarray | None = None
         for start in range(0, len(order), ENDPOINT_BATCH):
             rows = order[start : start + ENDPOINT_BATCH]
-            got = self._request([texts[row] for row in rows])
+            got = self._in_parts([texts[row] for row in rows])
             if vectors is None:
                 vectors = np.empty((len(texts), got.shape[1]), np.float32)
             vectors[rows] = got
@@ -249,6 +255,19 @@ class EndpointEmbedder:
                 on_done(start + len(rows))
         assert vectors is not None
         return vectors
+
+    def _in_parts(self, texts: list[str]) -> np.ndarray:
+        """One request, or halves of it where the endpoint takes fewer texts (or characters) at once."""
+        import openai
+
+        try:
+            return self._request(texts)
+        except UserError as error:
+            cause = error.__cause__
+            if len(texts) == 1 or not (isinstance(cause, openai.APIStatusError) and cause.status_code in TOO_MANY):
+                raise
+        middle = len(texts) // 2
+        return np.concatenate([self._in_parts(texts[:middle]), self._in_parts(texts[middle:])])
 
     def _request(self, texts: list[str]) -> np.ndarray:
         import openai
@@ -286,7 +305,7 @@ class EndpointEmbedder:
 
     def _fault(self, reason: str) -> str:
         return (
-            f"The embedding endpoint {self._base_url} (model {self._model!r}) failed: {reason}. "
+            f"The embedding endpoint {shown(self._base_url)} (model {self._model!r}) failed: {reason}. "
             "Check EMBEDDING_BASE_URL, EMBEDDING_MODEL and EMBEDDING_API_KEY."
         )
 

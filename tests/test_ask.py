@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from app.answer import Finished, Writing, Wrote
-from app.ask import QUOTED_INSTEAD, STOPPED, Road
+from app.ask import CUT, QUOTED_INSTEAD, STOPPED, Road
 from app.check import Checker
 from app.models import open_models
 from ingest.store import Store
@@ -112,6 +112,16 @@ def test_a_model_that_cannot_be_asked_to_confirm_loses_no_word(road, script, say
         "The purpose of these zones is to increase international exchanges.",
     ]
     assert not answer.abstained and not answer.notice
+
+
+@pytest.mark.parametrize("why", ["length", "content_filter"])
+def test_a_reply_that_the_endpoint_cut_off_says_so(road, script, why):
+    script.finish = why
+    try:
+        answer, told, _ = ask(road, script)
+    finally:
+        script.finish = "stop"
+    assert told and answer.notice == CUT
 
 
 def test_where_no_log_probabilities_come_the_check_alone_decides(road, script):

@@ -360,6 +360,17 @@ def test_a_bad_line_of_a_batch_costs_no_other(seed: Cli, tmp_path: Path):
     assert found[2]["passages"]
 
 
+def test_a_history_of_another_shape_and_a_line_separator_in_a_text_cost_no_answer(seed: Cli, tmp_path: Path):
+    lines = ['{"id": "a", "question": "x", "history": 5}', '{"id": "b", "question": "x", "history": ["x", null]}']
+    lines += ['{"id": "c", "question": "What is\u2028said?"}']
+    (tmp_path / "q.jsonl").write_text("\n".join(lines), "utf-8")
+    done = seed("app", "ask", "--batch", tmp_path / "q.jsonl", "--json", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    found = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert [one["id"] for one in found] == ["a", "b", "c"]
+    assert "history" in found[0]["error"] and "history" in found[1]["error"] and found[2]["sentences"]
+    assert "Traceback" not in done.stderr
+
+
 def test_batch_file_that_is_a_folder(seed: Cli, tmp_path: Path):
     line = fails(seed("app", "ask", "--batch", tmp_path, "--json"), "cannot be read")
     assert "Errno" not in line and line.count(str(tmp_path)) == 1

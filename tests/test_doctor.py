@@ -52,6 +52,12 @@ def test_a_model_that_cannot_be_used(doctor, changed, mend):
     assert found["index"].works
 
 
+def test_each_model_that_may_be_chosen_is_asked(doctor):
+    found = doctor(chat_model=None, chat_models=("good", "picky"))["model"]
+    assert found.works and found.line.count("It replies") == 2
+    assert not doctor(chat_models=("missing",))["model"].works
+
+
 def test_a_broken_index_and_a_missing_one(doctor, seed_settings, tmp_path):
     broken = shutil.copytree(seed_settings.index_dir, tmp_path / "index")
     for path in (broken / "chroma").rglob("*.sqlite3"):

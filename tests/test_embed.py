@@ -129,6 +129,17 @@ def test_settings_choose_the_embedder(tmp_path, server):
     assert hosted.fingerprint.endswith("text-embedding-3-small") and KEY not in hosted.fingerprint
     with pytest.raises(UserError, match="neither OPENAI_API_KEY nor"):
         open_embedder(replace(settings, embedding_model="x"))
+    # The key of a chat server is never sent, nor the corpus, to OpenAI.
+    local = replace(settings, openai_base_url="http://127.0.0.1:9/v1", openai_api_key="ollama", embedding_model="x")
+    with pytest.raises(UserError, match="EMBEDDING_BASE_URL"):
+        open_embedder(local)
+
+
+def test_a_password_in_the_address_is_neither_shown_nor_stored():
+    embedder = EndpointEmbedder("http://user:secretpw@127.0.0.1:9/v1", "other", KEY)
+    with pytest.raises(UserError) as error:
+        embedder.embed(["a"])
+    assert "secretpw" not in str(error.value) + embedder.fingerprint and "127.0.0.1:9" in embedder.fingerprint
 
 
 def test_another_embedder_of_the_same_dimension_is_refused_with_the_command_that_re_embeds(made, server):
@@ -197,3 +208,12 @@ def test_the_packaged_embedder_keeps_no_record_of_the_machine(tmp_path):
     )
     assert done.stdout.strip() == "(1, 384)"
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_an_endpoint_that_takes_fewer_texts_at_once_gets_them_in_halves(server):
+    server.faults = [413, 422]
+    vectors = EndpointEmbedder(server.url, "other", KEY).embed(TEXTS[:8])
+    assert len(vectors) == 8 and server.sizes[-3:] == [2, 2, 4]
+    server.faults = [413] * 8
+    with pytest.raises(UserError, match="HTTP 413"):
+        EndpointEmbedder(server.url, "other", KEY).embed(TEXTS[:8])

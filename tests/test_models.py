@@ -42,10 +42,22 @@ def test_the_default_is_first_and_each_question_may_name_another(server, opened)
     assert [server.times(name) for name in ("good", "thinks")] == [1, 1]
 
 
+def test_the_start_tells_what_leaves_the_machine(server, opened):
+    here = {"OPENAI_BASE_URL": server.url, "CHAT_MODEL": "good"}
+    assert opened(**here).describe() == f"Model: good at {server.url.split('/')[2]}, on this machine; " + (
+        "nothing leaves this machine."
+    )
+    there = {"EMBEDDING_BASE_URL": "https://u:pw@vectors.example/v1", "CHROMA_URL": "https://chroma.example:8000"}
+    line = opened(**here, **there).describe()
+    assert line.endswith("questions and passages are sent to vectors.example and chroma.example:8000.")
+    local = {"EMBEDDING_BASE_URL": "http://127.0.0.1:9/v1", "CHROMA_URL": "http://localhost:8000"}
+    assert opened(**here, **local).describe().endswith("nothing leaves this machine.")
+
+
 def test_without_a_default_the_first_of_the_list_is_it(server, opened):
     models = opened(OPENAI_BASE_URL=server.url, CHAT_MODELS="thinks,good")
     assert models.default.name == "thinks"
-    assert models.describe().endswith("on this machine. Also to choose: good.")
+    assert models.describe().endswith("nothing leaves this machine. Also to choose: good.")
 
 
 def test_an_unknown_name_is_refused_with_the_choices(server, opened):

@@ -6,6 +6,7 @@ brackets, of the evidence sentence that holds these words. At each form feed the
 whether the cited text says the answer is answered with `belief`: HELD (default) or NOT_HELD; None fails.
 With `says`, a probability, the server is one that a grammar holds, as llama.cpp's: it tells of itself at
 /props, and of its first word how likely it was "Yes" and how likely "No", unless it is `silent` about that.
+`finish` is why a reply ended.
 At a form feed in `belief`, too, the server waits; `came` is set then, and at any other.
 """
 
@@ -28,7 +29,7 @@ class ScriptedServer:
 
     def __init__(self):
         self.replies, self.belief, self.says, self.asked = {}, HELD, None, []  # `asked`: (model, question)
-        self.silent = False
+        self.silent, self.finish = False, "stop"
         self.hung_up, self.came = threading.Event(), threading.Event()
         self._gate = threading.Semaphore(0)
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -109,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._event(_with_odds(delta(piece), likely))
                     likely = None
             usage = {"prompt_tokens": 1234, "completion_tokens": 56, "total_tokens": 1290}
-            self._event(delta(finish="stop"))
+            self._event(delta(finish=self.owner.finish))
             self._event({**delta(), "choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
