@@ -214,13 +214,20 @@ def _load_failure(weights: Path, code: int, errors: list[str]) -> str:
     )
 
 
-def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads counted once where Linux tells; at least 1."""
+def physical_cores(share: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that this process may use, hyper-threads counted once where Linux tells; at least 1.
+
+    No more than a container's share of the processor, in microseconds of a period ("200000 100000", Linux,
+    cgroup-v2): threads beyond it would wait for each other.
+    """
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     cores = set()
     for cpu in allowed:
         topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         cores.add(topology.read_text().strip() if topology.is_file() else str(cpu))
+    with suppress(OSError, ValueError):  # "max 100000" where there is no share
+        used, period = map(int, share.read_text("ascii").split())
+        return max(1, min(len(cores), -(-used // period)))
     return max(1, len(cores))
 
 

@@ -2,6 +2,8 @@
 
     python bench/build_sets.py squad OUT      # OUT/squad/questions.jsonl, OUT/squad/corpus/*.md
     python bench/build_sets.py news OUT       # OUT/news/...
+    python bench/build_sets.py whole_news OUT # OUT/whole_news/dev.jsonl, heldout.jsonl, corpus/*.md
+    python bench/build_sets.py whole_news OUT # OUT/whole_news/corpus/*.md, no questions
 
 Then `CORPUS_DIR=OUT/squad/corpus INDEX_DIR=OUT/squad/index python -m ingest sync` and, with the
 same two variables, `python -m app evaluate OUT/squad/questions.jsonl`.
@@ -9,7 +11,8 @@ same two variables, `python -m app evaluate OUT/squad/questions.jsonl`.
 The data are read from the folder named by BENCH_DATA (default `../shared/data` beside the project);
 what is built from them is under their licences, so OUT should lie outside the repository. The same
 data, sizes and seed always give the same files. The format of the questions and how each set is
-made, with its limits, are described in `bench/questions/README.md`.
+made, with its limits, are described in `bench/questions/README.md`. `whole_news` is the corpus of
+`bench/questions/news_dev.jsonl` and `news_heldout.jsonl`, which were written by hand.
 
 Knows nothing of the product: standard library only.
 """
@@ -25,13 +28,33 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 Row = dict[str, object]
+QUESTIONS = Path(__file__).resolve().parent / "questions"
 
 REMOVED_SHARE = 0.25  # of the squad articles: taken out whole, so that their questions have no answer
 LONGEST_ANSWER = 5  # words of the shortest accepted answer: a longer one is never met word for word
 SHORTEST_ANSWER = 3  # characters: a shorter one ("2", "no") occurs in any answer by accident
 MOST_PER_ANSWER = 5  # news: two names are the answer of 60 % of the questions
+WHOLE_NEWS = (  # start of the id, title, author and day of publication ("" where the page does not say)
+    ("686bb170", "The Weird Plumes of Jupiter's Moon Europa Are Spewing Water Vapor", "Mike Wall", "2019-11-18"),
+    ("ea25dd7e", "Three Cases of Plague Diagnosed in China", "Brigit Katz", "2019-11-18"),
+    ("bc13ff87", "WeWork employees to be laid off this week", "David Jeans", "2019-11-18"),
+    ("e7994d55", "UK Tories under fire for Twitter name switch during debate", "Danica Kirka", "2019-11-20"),
+    ("833caf3b", "World Community Lashes Out at US over Israeli Settlements", "Al-Bawaba", "2019-11-20"),
+    ("0d461229", "Nadal keeps Spain alive against Russia in Davis Cup Finals", "", ""),
+    ("05844573", "New SUVs and electric vehicles highlight L.A. Auto Show", "Tom Krisher", "2019-11-20"),
+    ("9cb8224b", "The Doobie Brothers Set 50th Anniversary Tour of North America", "Lars Brandle", "2019-11-19"),
+    ("3c5bf8db", "Physicists Just Created the Most Detailed Simulation of the Universe", "Tim Childers", "2019-11-19"),
+    ("d1c57d78", "NASA adds five companies to commercial lunar lander program", "Jeff Foust", "2019-11-18"),
+    ("7bb1ca90", "A Man Developed 'Feather Duvet Lung' After Getting New Bedding", "Ed Cara", "2019-11-18"),
+    ("374ac9a5", "Emirates inks order for 30 Boeing 787 jets, talks expansion plans", "Natasha Turak", "2019-11-20"),
+    ("aec5deea", "7 key questions heading into the 2020 Democratic debate", "Steve Peoples", "2019-11-20"),
+    ("ecb46e3e", "Nelson's OT goal lifts Isles", "Associated Press", "2019-11-20"),
+    ("70cb2d5b", "Taylor Swift's AMA row seems to be over", "BBC News", "2019-11-19"),
+    ("08f79376", "Browns player on Mason Rudolph's role in fight: He asked for it", "Bryan DeArdo", "2019-11-19"),
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 _COMMON = frozenset(("what", "which", "when", "where", "whom", "whose", "that", "this", "with", "from", "have", "does"))
 
@@ -129,6 +152,39 @@ def news(source: Source, answerable: int, unanswerable: int, seed: int) -> tuple
     return questions, _articles(source.passages.values())
 
 
+def whole_news(folder: Path) -> list[Article]:
+    """The articles of `WHOLE_NEWS`, a paragraph for each line; raises `FileNotFoundError`."""
+    texts = json.loads((folder / "ground-truth.json").read_text(encoding="utf-8"))
+    articles = []
+    for start, *front in WHOLE_NEWS:
+        (text,) = (row["articleBody"] for key, row in texts.items() if key.startswith(start))
+        named = zip(("title", "author", "published"), front, strict=True)
+        paragraphs = [_clean(line) for line in text.splitlines() if line.strip()]
+        articles.append(Article({name: value for name, value in named if value}, paragraphs))
+    return articles
+
+
+def write_whole_news(out: Path, articles: list[Article]) -> None:
+    """Write the corpus, and bench/questions/news_*.jsonl with the evidence that their spans stand for.
+
+    The spans count characters of an article's paragraphs with an empty line between them. The questions are ours, the
+    articles are not: so no text of theirs stands in the repository. Raises `FileExistsError` if the corpus is there.
+    """
+    write_corpus(out / "corpus", articles)
+    for name in ("dev", "heldout"):
+        lines = (QUESTIONS / f"news_{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        found = [_with_evidence(json.loads(line), articles) for line in lines]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
+        (out / f"{name}.jsonl").write_text(text, encoding="utf-8")
+
+
+def _with_evidence(row: Row, articles: list[Article]) -> Row:
+    body = "\n\n".join(articles[int(str(row["article"]))].paragraphs)
+    spans: Any = row["spans"]
+    told = {name: value for name, value in row.items() if name not in ("article", "spans")}
+    return {**told, "evidence": [body[start:end] for start, end in spans]}
+
+
 SETS = {"squad": ("squad_new_wiki", squad), "news": ("multihop_news", news)}
 
 
@@ -209,7 +265,14 @@ def _lines(path: Path) -> Iterable[Row]:
 
 def write(folder: Path, questions: list[Question], articles: list[Article]) -> None:
     """Write `questions.jsonl` and `corpus/*.md`; raises `FileExistsError` if the corpus is there."""
-    corpus = folder / "corpus"
+    write_corpus(folder / "corpus", articles)
+    with (folder / "questions.jsonl").open("w", encoding="utf-8") as out:
+        for question in questions:
+            out.write(json.dumps({**asdict(question), "history": []}, ensure_ascii=False) + "\n")
+
+
+def write_corpus(corpus: Path, articles: list[Article]) -> None:
+    """Write a Markdown file for each article; raises `FileExistsError` if the folder is there."""
     corpus.mkdir(parents=True)
     for number, article in enumerate(articles):
         slug = re.sub(r"[^a-z0-9]+", "-", article.front["title"].lower()).strip("-")[:60]
@@ -218,9 +281,6 @@ def write(folder: Path, questions: list[Question], articles: list[Article]) -> N
         body = "\n\n".join(article.paragraphs)
         text = "\n".join(["---", *front, "---", "", body, ""])
         (corpus / f"{number:03}-{slug}.md").write_text(text, encoding="utf-8")
-    with (folder / "questions.jsonl").open("w", encoding="utf-8") as out:
-        for question in questions:
-            out.write(json.dumps({**asdict(question), "history": []}, ensure_ascii=False) + "\n")
 
 
 def data_folder() -> Path:
@@ -231,23 +291,29 @@ def data_folder() -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Build one set; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build an evaluation set about another corpus.")
-    parser.add_argument("set", choices=sorted(SETS))
+    parser.add_argument("set", choices=[*sorted(SETS), "whole_news"])
     parser.add_argument("out", type=Path, help="folder to write to; a folder named after the set is made in it")
     parser.add_argument("--answerable", type=int, default=60)
     parser.add_argument("--unanswerable", type=int, default=30)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args(arguments)
-    name, build = SETS[options.set]
-    data, out = data_folder() / "retrieval" / name, options.out / options.set
+    name = f"retrieval/{SETS[options.set][0]}" if options.set in SETS else "extraction"
+    data, out = data_folder() / name, options.out / options.set
     if not data.is_dir():
         print(
-            f"There is no data in {data}: set BENCH_DATA to the folder that holds retrieval/{name}.",
+            f"There is no data in {data}: set BENCH_DATA to the folder that holds {name}.",
             file=sys.stderr,
         )
         return 1
     if (out / "corpus").exists():
         print(f"{out / 'corpus'} is there already: remove it or name another folder.", file=sys.stderr)
         return 1
+    if options.set not in SETS:
+        articles = whole_news(data)
+        write_whole_news(out, articles)
+        print(f"{out}: {len(articles)} articles, dev.jsonl and heldout.jsonl")
+        return 0
+    build = SETS[options.set][1]
     questions, articles = build(load(data), options.answerable, options.unanswerable, options.seed)
     write(out, questions, articles)
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(q.kind for q in questions).items())

@@ -108,3 +108,17 @@ def test_without_the_data_it_says_so_in_one_line(tmp_path):
     assert result.returncode == 1
     assert re.fullmatch(r"There is no data in .*BENCH_DATA.*\n", result.stderr)
     assert not (tmp_path / "out").exists()
+
+
+@needs_data
+def test_whole_news_gives_each_question_the_evidence_that_its_spans_stand_for(tmp_path):
+    result = build("whole_news", tmp_path)
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / "whole_news"
+    texts = [path.read_text(encoding="utf-8") for path in sorted((out / "corpus").glob("*.md"))]
+    rows = [json.loads(line) for name in ("dev", "heldout") for line in (out / f"{name}.jsonl").open(encoding="utf-8")]
+    assert len(texts) == 16 and len({row["id"] for row in rows}) == len(rows) == 128
+    for row in rows:
+        assert bool(row["answer"]) == bool(row["evidence"])
+        assert all(sum(evidence in text for text in texts) == 1 for evidence in row["evidence"]), row["id"]
+        assert all(re.match(r"\w", evidence) and len(evidence) > 10 for evidence in row["evidence"]), row["id"]

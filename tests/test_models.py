@@ -3,7 +3,7 @@
 import pytest
 
 from app.answer import Usage
-from app.embedded import free_memory
+from app.embedded import free_memory, physical_cores
 from app.meter import Price, read_prices
 from app.models import open_models
 from ingest import UserError
@@ -96,6 +96,15 @@ def test_free_memory_is_unknown_where_the_system_does_not_tell(tmp_path):
     assert free_memory(told) == 4000 * 1024
     told.write_text("MemTotal: 9000 kB\n")
     assert free_memory(told) is None
+
+
+def test_a_container_gets_no_more_threads_than_its_share_of_the_processor(tmp_path):
+    share, all_cores = tmp_path / "cpu.max", physical_cores(tmp_path / "none")
+    for told, cores in (("100000 100000\n", 1), ("50000 100000\n", 1), ("max 100000\n", all_cores)):
+        share.write_text(told)
+        assert physical_cores(share) == cores
+    share.write_text(f"{100000 * all_cores - 1} 100000\n")
+    assert physical_cores(share) == all_cores
 
 
 def test_every_embedded_name_is_checked_at_the_start(opened):
