@@ -154,7 +154,8 @@ class Library:
         lines += [(f"{_name(one.source)}: {one.reason}", True) for one in report.failed]
         if report.stopped:
             lines.append(("Stopped: the rest was not added.", True))
-        return {**_results(*lines), "opened": opened[0].document_id if opened else None}
+        failed = [one.source for one in report.failed if one.source.startswith(WEB)]
+        return {**_results(*lines), "opened": opened[0].document_id if opened else None, "failed": failed}
 
     def _refresh(self, which: Any, say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
         rows = self._room.road.store.catalog.documents()

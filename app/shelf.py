@@ -34,7 +34,8 @@ def reader_html(document: Document) -> str:
 def source_html(document_id: str, metadata: Any, passages: int) -> str:
     """One source of the library: choose it, open it, fetch it again, remove it."""
     title = escape(visible(metadata.title))
-    find = escape(visible(" ".join(filter(None, (metadata.title, metadata.author, metadata.site)))).lower())
+    known = (metadata.title, metadata.author, metadata.site, metadata.published)
+    find = escape(visible(" ".join(filter(None, known))).lower())
     about = " · ".join(filter(None, (byline(metadata), f"{passages} passage{'' if passages == 1 else 's'}")))
     again = (
         f'<button type="button" class="again" aria-label="Fetch {title} again" title="Fetch again">↻</button>'

@@ -42,6 +42,8 @@ REPLIES = {  # the first part that is found in the question counts
     + " ".join(
         f"On day {day} the keeper Ysolde counted more gulls at the lighthouse <<731 gulls>>." for day in range(15)
     ),
+    "towers": "Brno has six towers <<six towers>>. Lund has nine bridges <<nine bridges>>. "
+    "North Korea is developing 13 special economic zones <<13 special economic>>.",
     "harbour": "The harbour of Quillmere was opened by Ada Finch in 1911 <<opened by Ada Finch>>.",
 }
 ARTICLE = """# The harbour of Quillmere
@@ -310,6 +312,55 @@ def test_a_page_left_while_a_question_is_answered_keeps_the_question(visit, site
     assert "left before" in page.locator(".progress.fault").inner_text()
 
 
+def test_a_chat_deleted_while_its_answer_runs_stays_deleted(visit, site, script):
+    page = visit(site)
+    ask(page, "Say slowly how large total food production in North Korea is now")
+    page.wait_for_selector(".claim")
+    page.locator(".chats li").hover()
+    for _ in range(2):
+        page.click(".chats button[title='Delete']")
+    script.go()
+    page.wait_for_selector(".room:not(.answering)")
+    assert page.locator(".chats .name").count() == 0
+    assert page.evaluate(CHATS_KEPT) == 0
+
+
+CHATS_KEPT = """() => new Promise((done) => {
+  indexedDB.open("reading-room").onsuccess = ({target}) => {
+    target.result.transaction("chats").objectStore("chats").count().onsuccess = ({target}) => done(target.result);
+  };
+})"""
+
+
+def test_asking_an_earlier_question_again_is_confirmed_because_later_answers_go(visit, site):
+    page = visit(site)
+    ask(page, ZONES)
+    answered(page)
+    ask(page, "How large is total food production in North Korea now?")
+    answered(page, 2)
+    again = page.locator(".turn").first.locator("button[title='Ask again']")
+    again.click()
+    assert again.inner_text() == "Replaces later answers?"
+    assert page.locator(".turn").count() == 2
+    again.click()
+    page.wait_for_function("document.querySelectorAll('.turn').length === 1")
+    assert answered(page).locator(".question").inner_text() == ZONES
+
+
+def test_what_cannot_be_kept_is_told_to_every_reader(visit, site, folders):
+    page = visit(site)
+    page.evaluate("() => { IDBObjectStore.prototype.put = () => { throw new Error('full'); }; }")
+    ask(page, ZONES)
+    page.wait_for_selector(".scope:visible:has-text('no room left for chats')")
+    turn = answered(page)
+    file = folders["INDEX_DIR"] / "feedback.jsonl"
+    with file.open("wb") as full:
+        full.truncate(50_000_001)
+    turn.locator("button[title='Good answer']").click()
+    page.wait_for_selector(".scope:visible:has-text('feedback.jsonl is full')")
+    file.unlink()
+
+
 def test_copy_and_export_carry_the_quotes_as_footnotes(visit, site):
     page = visit(site, permissions=["clipboard-read", "clipboard-write"])
     ask(page, "How large is total food production in North Korea now?")
@@ -388,28 +439,63 @@ def test_the_model_is_chosen_in_the_page(visit, site, script):
     assert script.asked[-1] == ("second", ZONES)
 
 
-def test_text_selected_in_the_article_can_be_asked_about(visit, site):
-    page = visit(site)
+ABOUT = (
+    "“Like China, Japan, and the US, North Korea is looking toward Southeast Asia — but with a different goal in "
+    "mind.” – "
+)
+
+
+def select_first_sentence(page):
     page.wait_for_selector(".reader .sentence")
     page.evaluate("getSelection().selectAllChildren(document.querySelector('.reader .sentence'))")
+
+
+def test_text_selected_in_the_article_can_be_asked_about(visit, site):
+    page = visit(site)
+    select_first_sentence(page)
     page.click("#about-this")
-    assert page.input_value("#question") == (
-        "“Like China, Japan, and the US, North Korea is looking toward Southeast Asia — but with a different goal in "
-        "mind.” – "
-    )
+    assert page.input_value("#question") == ABOUT
     assert page.evaluate("document.activeElement.id") == "question"
 
 
-def drop(page, name, content, kind="text/plain"):
-    """Drop a file on the library, as the browser's own events."""
-    page.evaluate(
-        """([name, content, kind]) => {
-          const data = new DataTransfer();
-          data.items.add(new File([Uint8Array.from(content)], name, {type: kind}));
-          document.querySelector('.library').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true}));
+def test_what_is_typed_outlasts_an_edit_a_selection_and_a_reload(visit, site):
+    page = visit(site)
+    ask(page, ZONES)
+    turn = answered(page)
+    page.fill("#question", "Why so?")
+    turn.locator("button:text-is('Edit')").click()
+    assert page.input_value("#question") == ZONES
+    select_first_sentence(page)
+    page.click("#about-this")
+    assert page.input_value("#question") == f"{ABOUT}Why so?"
+    page.reload()
+    page.wait_for_selector(".turn")
+    assert page.input_value("#question") == f"{ABOUT}Why so?"
+    page.press("#question", "Enter")  # a second question, no edit of the first
+    answered(page, 2)
+    page.reload()
+    page.wait_for_selector(".turn")
+    assert page.input_value("#question") == ""
+
+
+def drop(page, name, content, place=".library"):
+    """Drop a text file, as the browser's own events; whether the page takes it, so that the browser does not."""
+    return page.evaluate(
+        """([name, content, place]) => {
+          const data = new DataTransfer(), target = document.querySelector(place);
+          data.items.add(new File([Uint8Array.from(content)], name, {type: 'text/plain'}));
+          return ['dragover', 'drop'].every((name) =>
+            !target.dispatchEvent(new DragEvent(name, {dataTransfer: data, bubbles: true, cancelable: true})));
         }""",
-        [name, list(content), kind],
+        [name, list(content), place],
     )
+
+
+def remove(page, title):
+    page.locator(".source", has_text=title).hover()
+    for _ in range(2):
+        page.click(f"button[aria-label='Remove {title}']")
+    page.locator(".source", has_text=title).wait_for(state="detached")
 
 
 WATCH_CHANGES = """() => {
@@ -454,6 +540,31 @@ def test_a_dropped_file_opens_answers_and_goes_again(visit, site):
     assert "opened by Ada Finch in 1911" in page.locator(".reader blockquote").inner_text()
 
 
+@pytest.mark.parametrize("place", ["#question", ".reader .page"])
+def test_a_file_dropped_beside_the_library_is_added_too(visit, site, place):
+    page = visit(site)
+    assert drop(page, "harbour.md", ARTICLE.encode(), place)
+    page.wait_for_selector(".changes .good")
+    assert page.locator(".library.dropping").count() == 0
+    remove(page, "The harbour of Quillmere")
+
+
+def test_what_cannot_be_uploaded_stops_nothing_else(visit, site, tmp_path):
+    page = visit(site)
+    heavy, light, lost = (tmp_path / name for name in ("heavy.pdf", "harbour.md", "lost.md"))
+    with heavy.open("wb") as file:
+        file.truncate(50 * 1024 * 1024 + 1)
+    light.write_text(ARTICLE, "utf-8")
+    lost.write_text(ARTICLE, "utf-8")
+    page.route("**/gradio_api/upload*", lambda route: route.abort(), times=1)
+    page.set_input_files("#files", [heavy, lost, light])
+    page.wait_for_selector(".changes .good:text-is('Added “The harbour of Quillmere”.')")
+    faults = page.locator(".changes .fault").all_inner_texts()
+    assert faults[0] == "heavy.pdf: larger than 50 MB" and faults[1].startswith("lost.md: "), faults
+    remove(page, "The harbour of Quillmere")
+    visit.visits[0].faults[:] = [one for one in visit.visits[0].faults if "ERR_FAILED" not in one]  # the upload cut off
+
+
 def test_what_cannot_be_added_or_fetched_again_is_named_with_the_reason(visit, site, folders):
     page = visit(site)
     old = "---\ntitle: Old page\norigin: http://127.0.0.1:9/old\n---\n\nThe old page says little.\n"
@@ -462,12 +573,15 @@ def test_what_cannot_be_added_or_fetched_again_is_named_with_the_reason(visit, s
     page.wait_for_selector(".changes .fault")
     fault = page.locator(".changes .fault").inner_text()
     assert fault.startswith("broken.pdf: ") and len(fault) > len("broken.pdf: ") + 10
+    page.click("#add button[type=submit]")
+    page.wait_for_selector(".changes .fault:text-is('Paste the address of an article first, or choose files.')")
     page.fill("#addresses", "/etc/passwd")
     page.click("#add button[type=submit]")
     page.wait_for_selector(".changes .fault:has-text('/etc/passwd is no web address')")
     page.fill("#addresses", "http://127.0.0.1:9/article")
     page.click("#add button[type=submit]")
     page.wait_for_selector(".changes .fault:has-text('http://127.0.0.1:9/article: ')")
+    assert page.input_value("#addresses") == "http://127.0.0.1:9/article"  # to be mended
     page.wait_for_selector(".source:has-text('Old page')")
     assert page.locator(".source").count() == 2
     page.locator(".source", has_text="Old page").hover()
@@ -520,7 +634,8 @@ def crowded(script, tmp_path):
     settings = settings_for(tmp_path)
     for number in range(500):
         place, town = ("bridge", "library", "museum", "station")[number % 4], ("Brno", "Graz", "Lund")[number % 3]
-        metadata = Metadata(f"The {place} of {town}, part {number}", author=("Bo Lind", "Cy Ng")[number % 2])
+        title, author = f"The {place} of {town}, part {number}", ("Bo Lind", "Cy Ng")[number % 2]
+        metadata = Metadata(title, author=author, published=f"{1500 + number}-03-01")
         write_document(settings.corpus_dir, Document(f"The {place} of {town} was opened in {1500 + number}.", metadata))
     chapter = "The sea was grey on that day, and the log of the house has {} lines about the weather. " * 8
     chapters = [chapter.format(*range(number, number + 8)).strip() for number in range(300)]
@@ -536,9 +651,29 @@ def crowded(script, tmp_path):
 LIST_HEIGHT = "document.querySelector('.sources').scrollHeight"
 
 
+BADGES = """[...document.querySelectorAll('mark[data-number]')].map((mark) =>
+  mark.getClientRects()[0].top + parseFloat(getComputedStyle(mark, '::before').marginTop))"""
+
+
+def test_numbers_in_the_margin_do_not_cover_each_other_and_other_articles_are_told_of(visit, site):
+    page = visit(site)
+    drop(page, "towns.txt", b"Lund has nine bridges. Brno has six towers.")
+    page.wait_for_selector(".reader .text p:has-text('Lund')")
+    ask(page, "How many towers has Brno, bridges Lund, and economic zones North Korea?")
+    answered(page).locator(".answer .chip").first.click()
+    page.wait_for_selector("mark.active")
+    told = page.locator(".place").inner_text()
+    assert re.fullmatch(r"Citation 1 of \d · \d in another article", told), told
+    first, second = page.evaluate(BADGES)
+    assert 18 < second - first < 24
+    remove(page, "towns")
+
+
 def test_500_sources_a_long_article_and_a_long_answer(visit, crowded):
     page = visit(crowded)
     assert page.locator(".source").count() == 501
+    page.fill("#filter", "1517-03")
+    assert page.locator(".source:visible").all_text_contents()[0].startswith("The library of Lund, part 17")
     page.fill("#filter", "graz bridge lind")
     shown = page.locator(".source:visible").all_text_contents()
     assert len(shown) == 42 and all("bridge of Graz" in text for text in shown)
@@ -588,8 +723,12 @@ def test_a_lost_connection_costs_neither_the_question_nor_the_page(visit, site, 
     page.wait_for_selector(".claim")
     page.route("**/gradio_api/**", lambda route: route.abort())
     page.evaluate("window.room.answered = () => {}")
+    page.fill("#addresses", "https://example.org/article")
+    page.click("#add button[type=submit]")
     page.wait_for_selector(".model:text-is('The server does not answer.')")
     page.wait_for_selector(".progress.fault:has-text('connection to the server was lost')")
+    page.wait_for_selector(".changes .fault:has-text('connection to the server was lost')")
+    assert page.input_value("#addresses") == "https://example.org/article"
     page.unroute("**/gradio_api/**")
     script.go()
     page.reload()
@@ -618,6 +757,69 @@ def test_on_a_phone(visit, site):
     for view in ("library", "chat", "reader"):
         page.click(f".views button[data-view={view}]")
         assert page.evaluate("document.querySelector('.room').scrollWidth <= innerWidth")
+
+
+def test_on_a_phone_an_added_article_opens(visit, site):
+    page = visit(site, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.click(".views button[data-view=library]")
+    page.set_input_files("#files", {"name": "harbour.md", "mimeType": "text/markdown", "buffer": ARTICLE.encode()})
+    page.wait_for_selector(".reader h2:text-is('The harbour of Quillmere'):visible")
+    page.click(".views button[data-view=chat]")
+    assert page.locator(".scope").inner_text() == "Asking all 2 sources"
+    assert page.evaluate("document.querySelector('.room').scrollWidth <= innerWidth")
+    page.click(".views button[data-view=library]")
+    remove(page, "The harbour of Quillmere")
+
+
+def test_without_a_hovering_pointer_every_button_is_in_sight(visit, site):
+    page = visit(site, viewport={"width": 1200, "height": 800}, has_touch=True, is_mobile=True)
+    page.wait_for_selector(".source")
+    assert page.evaluate("matchMedia('(hover: none)').matches")
+    assert page.evaluate("getComputedStyle(document.querySelector('.source .remove')).opacity") == "1"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_an_answer_with_its_evidence_and_a_fault_of_the_library_are_readable(visit, site, width, scheme):
+    page = visit(site, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    ask(page, "What is North Korea's food production?")
+    answered(page)
+    page.click(".evidence summary")
+    assert axe(page) == []
+    if width < 1000:
+        page.click(".views button[data-view=library]")
+    page.fill("#addresses", "no address")
+    page.click("#add button[type=submit]")
+    page.wait_for_selector(".changes .fault")
+    assert axe(page) == []
+
+
+MOVES = """() => {
+window.moves = [];
+for (const name of ['scrollTo', 'scrollBy', 'animate']) {
+  const move = Element.prototype[name];
+  Element.prototype[name] = function (...how) {
+    moves.push(name === 'animate' ? name : how[0]?.behavior);
+    return move.apply(this, how);
+  };
+}
+}"""
+RUNNING = "document.getAnimations().filter((one) => one.effect.target.closest('.room')).length"
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_nothing_moves_for_who_wants_no_motion(visit, site, script, motion):
+    page = visit(site, reduced_motion=motion)
+    page.evaluate(MOVES)
+    ask(page, "Say slowly how large total food production in North Korea is now")
+    page.wait_for_selector(".progress:visible")
+    moving = page.evaluate(RUNNING)
+    page.wait_for_selector(".claim")
+    script.go()
+    answered(page).locator(".chip").first.click()
+    page.wait_for_function(SEEN)
+    moving = moving or page.evaluate("moves.some((how) => how === 'smooth' || how === 'animate')")
+    assert bool(moving) == (motion == "no-preference")
 
 
 def test_the_weights_of_the_embedded_model_are_not_needed_to_open_the_page(visit, seed_settings, tmp_path):

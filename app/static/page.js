@@ -21,11 +21,13 @@ let room;                              // the page's root element
 const ready = {};                      // the parts of the page that Gradio has mounted
 let chats = [], chat = null;           // conversations, the newest first; the open one
 let running = null;                    // the turn being answered: {chat, turn, heard}
+let changing = null;                   // the change of the library under way: {addresses, faults, heard}
 let library = { ids: [] };
 let left = new Set();                  // sources that are not asked
 let found = 0;                         // sources that the filter shows
 const LEFT = "The page was left before this was answered. Ask again.";
 const says = (text) => { $("#said").textContent = text; };
+const tells = (text) => { says(text); hint(text); };  // to every eye too
 
 /* A read-only call to the server; a fault is a value with `error`, never an exception. */
 const call = async (name, value = null) =>
@@ -46,16 +48,17 @@ const store = {
   run(mode, work) {
     if (!this.base) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const request = work(this.base.transaction("chats", mode).objectStore("chats"));
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
+      const transaction = this.base.transaction("chats", mode);
+      const request = work(transaction.objectStore("chats"));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);  // a full disk is told of only here
     });
   },
   all() { return this.run("readonly", (chats) => chats.getAll()); },
   save(chat) {
     const kept = running?.chat === chat ? { ...chat, turns: [...chat.turns, { ...running.turn, phase: "failed", error: LEFT }] } : chat;
     return this.run("readwrite", (chats) => chats.put(kept))
-      .catch(() => says("This browser has no room left for chats: export and delete some."));
+      .catch(() => tells("This browser has no room left for chats: export and delete some."));
   },
   remove(id) { return this.run("readwrite", (chats) => chats.delete(id)); },
 };
@@ -133,6 +136,7 @@ function twice(button, question, act) {
   button.dataset.sure = "yes";
   button.textContent = question;
   button.classList.add("sure");
+  says(`${question} Press again if so.`);
   const calmDown = () => { delete button.dataset.sure; button.textContent = before; button.classList.remove("sure"); };
   button.addEventListener("blur", calmDown, { once: true });
   setTimeout(calmDown, 4000);
@@ -228,7 +232,7 @@ function finishTurn(element, turn) {
     if (label !== text) button.setAttribute("aria-label", label);
     return button;
   };
-  const tools = [tool("Edit", "Edit the question", () => editTurn(turn)), tool("Retry", "Ask again", () => retry(turn))];
+  const tools = [tool("Edit", "Edit the question", () => editTurn(turn)), tool("Retry", "Ask again", (event) => retry(turn, event.currentTarget))];
   if (turn.end) {
     tools.unshift(tool("Copy", "Copy with citations", (event) => copy(`${turn.question}\n\n${end.markdown}`, event.target)));
     for (const [rating, look, label] of [["good", "up", "Good answer"], ["bad", "down", "Bad answer"]]) {
@@ -249,7 +253,7 @@ function showEmpty() {
   const empty = make("div", { className: "empty" });
   if (ready.sources && !library.ids.length) {
     empty.append(make("p", { className: "lead", textContent: "The library is empty." }),
-      make("p", { textContent: "Add an article at the left: paste its address, or drop a file. Then ask." }));
+      make("p", { textContent: "Add an article in the library: paste its address, or drop a file. Then ask." }));
   } else {
     empty.append(make("p", { className: "lead", textContent: "Ask, and read it in the source." }),
       make("p", { textContent: "Each sentence of an answer carries a number. It leads to the exact words of the article that bear it out; what no source bears out is marked." }));
@@ -277,7 +281,7 @@ function suggestionList(questions) {
 
 function submit(question, from = chat.turns.length) {
   question = question.trim();
-  if (!question) { says("The question is empty: type a question."); return hint("Type a question first."); }
+  if (!question) return tells("Type a question first.");
   if (running || !asks) return hint("Another question is being answered: wait, or stop it.");
   chat.turns.splice(from);
   $$(".turn").slice(from).forEach((element) => element.remove());
@@ -313,9 +317,10 @@ function finish() {
   const { chat: of, turn } = running;
   running = null;
   delete turn.turn; delete turn.writing;
+  busy(false);
+  if (!chats.includes(of)) return;  // deleted meanwhile: keeping the answer would bring the chat back
   of.turns.push(turn);
   keepChat(of);
-  busy(false);
   const element = $(`[data-turn="${turn.id}"]`);
   if (!element) return;
   const evidence = $(".evidence", element);
@@ -349,10 +354,11 @@ async function watchConnection() {
   if ($(".model").textContent !== line) $(".model").textContent = line;
   $(".model").dataset.state = lost ? "failed" : status.state;
   ready.model = lost ? "lost" : status.state;
+  if (lost && changing && Date.now() - changing.heard > 10000) loseChange();
   if (lost && running && Date.now() - running.heard > 10000) fail("The connection to the server was lost. Ask again when it is back.");
   const settled = !lost && (status.state === "ready" || status.state === "failed");
   clearTimeout(ready.watch);
-  ready.watch = setTimeout(watchConnection, running || !settled ? 1500 : 15000);
+  ready.watch = setTimeout(watchConnection, running || changing || !settled ? 1500 : 15000);
 }
 
 /* The models to choose from; the choice lasts as long as the tab. */
@@ -379,15 +385,17 @@ function hint(line) {
   const scope = $(".scope");
   scope.textContent = line;
   scope.hidden = false;
-  setTimeout(showScope, 3000);
+  scope.classList.add("hint");
+  clearTimeout(ready.hint);
+  ready.hint = setTimeout(showScope, 3000 + 50 * line.length);  // long enough to be read
 }
 
 function editTurn(turn) {
   if (running) return;
   const at = chat.turns.indexOf(turn);
   const field = $("#question");
-  field.value = turn.question;
   field.dataset.from = at;
+  field.value = turn.question;
   grow(field);
   field.focus();
   showScope();
@@ -397,18 +405,34 @@ function endEditing() {
   const field = $("#question");
   if (field.dataset.from === undefined) return;
   delete field.dataset.from;
-  field.value = "";
-  grow(field);
+  showDraft();
   showScope();
 }
 
-function retry(turn) { if (!running) submit(turn.question, chat.turns.indexOf(turn)); }
+/* What is typed and not asked yet outlasts a reload of the page and the edit of another question. */
+function keepDraft() {
+  const field = $("#question");
+  if (field.dataset.from === undefined) sessionStorage.setItem("draft", field.value);
+}
+
+function showDraft() {
+  const field = $("#question");
+  field.value = sessionStorage.getItem("draft") || "";
+  grow(field);
+}
+
+function retry(turn, button) {
+  if (running) return;
+  const at = chat.turns.indexOf(turn);
+  const again = () => submit(turn.question, at);
+  if (at === chat.turns.length - 1) again(); else twice(button, "Replaces later answers?", again);
+}
 
 async function rate(turn, rating, element) {
   const at = chat.turns.indexOf(turn);
   const history = chat.turns.slice(Math.max(0, at - 6), at).map((one) => ({ question: one.question, answer: one.end?.text || "" }));
   const reply = await call("rate", { id: turn.id, rating, question: turn.question, history, documents: turn.documents, answer: turn.end.json });
-  if (reply.error) return says(reply.error);
+  if (reply.error) return tells(reply.error);
   turn.rating = rating;
   store.save(chat);
   for (const button of $$(".rating", element)) button.setAttribute("aria-pressed", String((button.title === "Good answer") === (rating === "good")));
@@ -565,12 +589,31 @@ function paint() {
     });
     run.element.replaceChildren(...pieces);
   }
+  spreadBadges();
+}
+
+/* A number in the margin whose place another one takes, for both begin on one line, moves down below it. */
+function spreadBadges() {
+  const badges = $$(".reader mark[data-number]").map((mark) => ({ mark, top: mark.getClientRects()[0]?.top ?? 0 }));
+  let free = -Infinity;  // where the next one may begin, in pixels of the window
+  for (const { mark, top } of badges.sort((a, b) => a.top - b.top)) {
+    const down = Math.max(0, free - top);
+    mark.style.setProperty("--down", `${down}px`);
+    free = top + down + 20;
+  }
 }
 
 function placeWord() {
   const count = reader.list.length;
-  $(".place").textContent = reader.at >= 0 ? `Citation ${reader.at + 1} of ${count}` : "";
+  $(".place").textContent = reader.at >= 0 ? `Citation ${reader.at + 1} of ${count}${elsewhere()}` : "";
   $(".steps").hidden = count < 2;
+}
+
+/* That the margin does not show every citation of the answer. */
+function elsewhere() {
+  const others = reader.list.filter((span) => span.document !== reader.list[reader.at].document);
+  const articles = new Set(others.map((span) => span.document)).size;
+  return articles ? ` · ${others.length} in ${articles > 1 ? "other articles" : "another article"}` : "";
 }
 
 function step(by) {
@@ -601,7 +644,9 @@ function offerAsking() {
 function askAboutSelection() {
   const button = $("#about-this");
   const field = $("#question");
-  field.value = `“${button.dataset.text}” – `;
+  endEditing();
+  field.value = `“${button.dataset.text}” – ${field.value}`;
+  keepDraft();
   button.hidden = true;
   getSelection().removeAllRanges();
   view("chat");
@@ -647,6 +692,7 @@ function showScope() {
   const word = all === 1 ? "1 source" : `${all} sources`;
   $("#refresh").hidden = !library.fetched;
   const editing = $("#question").dataset.from !== undefined;
+  $(".scope").classList.remove("hint");
   $(".scope").textContent = editing ? "Editing: later answers are replaced (Esc: don’t)" : !ready.sources ? "" : left.size ? `Asking ${asked} of ${word}` : `Asking ${all > 1 ? "all " : ""}${word}`;
   $(".scope").hidden = all < 2 && !left.size && !editing;  // which goes without saying
   $(".chosen").textContent = [found < all ? `${found} of ${word} found` : "", left.size ? `${asked} of ${word} asked` : ""].filter(Boolean).join(" · ");
@@ -681,22 +727,45 @@ function chooseAll() {
 
 async function addSources(addresses, files) {
   const place = $(".changes");
-  const paths = [];
+  const paths = [], faults = [];
   for (const file of files) {
     place.replaceChildren(make("p", { textContent: `Uploading ${file.name} …` }));
     try {
-      if (file.size > 50 * 1024 * 1024) throw new Error("is larger than 50 MB");
+      if (file.size > 50 * 1024 * 1024) throw new Error("larger than 50 MB");
       paths.push((await upload(file)).path);
-    } catch (error) { return place.replaceChildren(make("p", { className: "fault", textContent: `${file.name}: ${error.message}` })); }
+    } catch (error) { faults.push(`${file.name}: ${error.message}`); }
   }
-  const change = { add: addresses, files: paths };
-  if (addresses.length || paths.length) startChange(change);
+  if (addresses.length || paths.length) startChange({ add: addresses, files: paths }, faults);
+  else showResults(faults.map(asFault));
 }
 
-function startChange(change) {
+/* `faults`: lines on what could not be uploaded, shown with the results of the rest. */
+function startChange(change, faults = []) {
   const halt = make("button", { type: "button", className: "quiet", textContent: "Stop", onclick: () => edits.halt() });
   $(".changes").replaceChildren(make("p", { className: "line", textContent: "Starting …" }), halt);
+  changing = { addresses: change.add || [], faults, heard: Date.now() };
   edits.alter({ ...change, id: newId() });
+}
+
+const asFault = (line) => ({ line, fault: true });
+
+function showResults(results) {
+  $(".changes").replaceChildren(...results.map((one) => make("p", { className: one.fault ? "fault" : "good", textContent: one.line, dir: "auto" })));
+}
+
+/* Addresses that were not added stand in the field again, to be mended or tried once more. */
+function giveBack(addresses) {
+  if (!addresses.length) return;
+  const field = $("#addresses");
+  field.value = [field.value.trim(), ...addresses].filter(Boolean).join("\n");
+  grow(field);
+}
+
+function loseChange() {
+  const { addresses, faults } = changing;
+  changing = null;
+  giveBack(addresses);
+  showResults([...faults, "The connection to the server was lost. Look at the library when it is back."].map(asFault));
 }
 
 /* The progress and the end of an addition or removal. */
@@ -704,17 +773,22 @@ function changed(message) {
   if (!message) return;
   const place = $(".changes");
   if (!message.done) {
+    changing = { addresses: [], faults: [], ...changing, heard: Date.now() };
     const line = $(".line", place);
     if (line) line.textContent = message.line; else place.prepend(make("p", { className: "line", textContent: message.line }));
     return;
   }
-  const lines = message.results.map((one) => make("p", { className: one.fault ? "fault" : "good", textContent: one.line, dir: "auto" }));
-  place.replaceChildren(...lines);
+  const results = [...(changing?.faults || []).map(asFault), ...message.results];
+  giveBack(message.failed || changing?.addresses || []);
+  changing = null;
+  showResults(results);
   loadSources().then(() => {
     if (reader.id && !library.ids.includes(reader.id)) closeDocument();
     if (!message.opened) return;
     reader.list = []; reader.at = -1;
     showCitation({ document: message.opened, quietly: true }).then(placeWord);
+    // Where one view is seen at a time, the article opens unless there are faults to be read first.
+    if (room.dataset.view === "library" && !results.some((one) => one.fault)) view("reader");
   });
 }
 
@@ -723,6 +797,7 @@ function changed(message) {
 function view(name) {
   room.dataset.view = name;
   for (const button of $$(".views button")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
+  if (name === "reader") spreadBadges();
 }
 
 function grow(field) {
@@ -736,11 +811,11 @@ function listen() {
     if (running) return stop();
     const field = $("#question");
     const from = field.dataset.from === undefined ? undefined : +field.dataset.from;
-    delete field.dataset.from;
-    showScope();
     const question = field.value;
-    field.value = "";
-    grow(field);
+    if (from === undefined) sessionStorage.removeItem("draft");
+    delete field.dataset.from;
+    showDraft();
+    showScope();
     submit(question, from);
   });
   $("#question").addEventListener("keydown", (event) => {
@@ -750,6 +825,7 @@ function listen() {
     }
   });
   for (const field of ["#question", "#addresses"]) $(field).addEventListener("input", (event) => grow(event.target));
+  $("#question").addEventListener("input", keepDraft);
   room.addEventListener("click", (event) => {
     const target = event.target.closest("button, .skip");
     if (!target) return;
@@ -783,22 +859,35 @@ function listen() {
   });
   $("#add").addEventListener("submit", (event) => {
     event.preventDefault();
-    const addresses = $("#addresses").value.split(/\s+/).filter(Boolean);
-    $("#addresses").value = "";
-    grow($("#addresses"));
+    const field = $("#addresses");
+    const addresses = field.value.split(/\s+/).filter(Boolean);
+    if (!addresses.length) {
+      field.focus();
+      return showResults([asFault("Paste the address of an article first, or choose files.")]);
+    }
+    field.value = "";
+    grow(field);
     addSources(addresses, []);
   });
   $("#files").onchange = (event) => { addSources([], [...event.target.files]); event.target.value = ""; };
   const shelf = $(".library");
-  shelf.addEventListener("dragover", (event) => { event.preventDefault(); shelf.classList.add("dropping"); });
-  shelf.addEventListener("dragleave", (event) => { if (!shelf.contains(event.relatedTarget)) shelf.classList.remove("dropping"); });
-  shelf.addEventListener("drop", (event) => {
-    event.preventDefault();
+  // A file is taken wherever it falls, for the browser would leave the page to open it; a link only by the library.
+  const ours = ({ dataTransfer: { types }, target }) => types.includes("Files") || (types.includes("text/uri-list") && shelf.contains(target));
+  room.addEventListener("dragover", (event) => {
+    shelf.classList.toggle("dropping", ours(event));
+    if (ours(event)) event.preventDefault();
+  });
+  room.addEventListener("dragleave", (event) => { if (!room.contains(event.relatedTarget)) shelf.classList.remove("dropping"); });
+  room.addEventListener("drop", (event) => {
     shelf.classList.remove("dropping");
+    if (!ours(event)) return;
+    event.preventDefault();
+    view("library");
     const text = event.dataTransfer.getData("text/uri-list");
     addSources(text ? text.split(/\s+/).filter((one) => /^https?:/.test(one)) : [], [...event.dataTransfer.files]);
   });
   document.addEventListener("selectionchange", offerAsking);
+  addEventListener("resize", spreadBadges);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       if (!$("#card").hidden) hideCard();
@@ -822,6 +911,7 @@ function mounted() {
   ready.page = true;
   document.documentElement.lang = "en";
   listen();
+  if (!$("#question").value) showDraft();
   loadChats().then(() => { loadSources(); watchConnection(); loadModels().then(watchConnection); $("#question").focus(); });
 }
 
