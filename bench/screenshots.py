@@ -6,6 +6,7 @@ On a quiet machine: the pictures tell the time that an answer took.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 ANSWERED = "How many special economic zones is North Korea developing?"
 DARK = "What does Geoffrey See say Kim Jong-un really wants?"
 NOT_ANSWERED = "What is the population of Pyongyang?"
+MORE = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/SCALE.md", "bench/README.md")  # sources of a fuller library
+
+# An empty variable is unset, and wins over `.env`: the pictures are of the packaged model.
+BARE = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "CHAT_MODEL": "", "CHAT_MODELS": "", "CHAT_PRICE": ""}
 
 
 class Camera:
@@ -51,21 +56,28 @@ class Camera:
 
 
 def main() -> None:
-    """Index the corpus in a temporary folder and take every picture."""
+    """Index a copy of the corpus in a temporary folder and take every picture."""
     with tempfile.TemporaryDirectory() as folder:
-        places = {"CORPUS_DIR": str(ROOT / "corpus"), "INDEX_DIR": folder}
-        # An empty variable is unset, and wins over `.env`: the pictures are of the packaged model.
-        bare = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "CHAT_MODEL": "", "CHAT_MODELS": "", "CHAT_PRICE": ""}
-        subprocess.run([sys.executable, "-m", "ingest", "sync"], env={**os.environ, **places}, cwd=ROOT, check=True)
-        with serving(**places, **bare) as url, launched(chromium_path()) as browser:
+        shutil.copytree(ROOT / "corpus", Path(folder, "corpus"))
+        places = {"CORPUS_DIR": f"{folder}/corpus", "INDEX_DIR": f"{folder}/index"}
+        _ingest(places, "sync")
+        with serving(**places, **BARE) as url, launched(chromium_path()) as browser:
             camera = Camera(browser, url)
             camera.take("screenshot", ANSWERED, **WIDE)  # the first answer still warms the model; taken again
             camera.take("screenshot", ANSWERED, **WIDE)
             camera.take("abstention", NOT_ANSWERED, **WIDE)
             camera.take("dark", DARK, card=True, color_scheme="dark", **WIDE)
             camera.take("phone", ANSWERED, **PHONE)
+            camera.take("phone-dark", ANSWERED, color_scheme="dark", **PHONE)
+        _ingest(places, "add", *MORE)
+        with serving(**places, **BARE) as url, launched(chromium_path()) as browser:
+            Camera(browser, url).take("library", DARK, **WIDE)
     for picture in sorted(Path(DOCS).glob("*.png")):
         print(f"{picture.name}: {picture.stat().st_size // 1000} kB")
+
+
+def _ingest(places: dict[str, str], *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "ingest", *arguments], env={**os.environ, **places}, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":
