@@ -63,7 +63,7 @@ def main() -> None:
         _ingest(places, "sync")
         with serving(**places, **BARE) as url, launched(chromium_path()) as browser:
             camera = Camera(browser, url)
-            camera.take("screenshot", ANSWERED, **WIDE)  # the first answer still warms the model; taken again
+            camera.take("screenshot", DARK, **WIDE)  # the first answer still warms the model; taken again
             camera.take("screenshot", ANSWERED, **WIDE)
             camera.take("abstention", NOT_ANSWERED, **WIDE)
             camera.take("dark", DARK, card=True, color_scheme="dark", **WIDE)
@@ -71,7 +71,9 @@ def main() -> None:
             camera.take("phone-dark", ANSWERED, color_scheme="dark", **PHONE)
         _ingest(places, "add", *MORE)
         with serving(**places, **BARE) as url, launched(chromium_path()) as browser:
-            Camera(browser, url).take("library", DARK, **WIDE)
+            camera = Camera(browser, url)
+            camera.take("library", NOT_ANSWERED, **WIDE)
+            camera.take("library", DARK, **WIDE)
     for picture in sorted(Path(DOCS).glob("*.png")):
         print(f"{picture.name}: {picture.stat().st_size // 1000} kB")
 
