@@ -9,10 +9,12 @@ Page weight and first paint are those of an empty cache, beside Gradio's bare Ch
 """
 
 import argparse
+import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +26,10 @@ import httpx
 import numpy as np
 
 from bench.large_store import build
-from bench.report import Table, write
+from bench.report import ROOT, Table, write
 from bench.retrieval_sets import SEED, load
+from ingest.settings import load_settings
+from ingest.sync import sync
 from tests.browser import chromium_path, launched, serving
 from tests.servers.obedient import ObedientServer
 
@@ -154,11 +158,18 @@ def bare() -> Iterator[str]:
         process.wait(20)
 
 
-def beside(browser: Any, ours: str, rounds: int) -> dict[str, dict[str, float]]:
-    """Medians of `first` for our page and Gradio's, loaded by turns."""
-    with bare() as theirs:
-        pages = {"ours": (ours, ".source"), "gradio": (theirs, "textarea")}
-        loads = [{name: first(browser, *where) for name, where in pages.items()} for _ in range(rounds)]
+def beside(browser: Any, model: str, large: str, rounds: int) -> dict[str, dict[str, float]]:
+    """Medians of `first` by turns: our page over the seed article, over the `large` library, and Gradio's."""
+    with bare() as theirs, tempfile.TemporaryDirectory() as index:
+        places = {"CORPUS_DIR": str(ROOT / "corpus"), "INDEX_DIR": index}
+        sync(load_settings(os.environ | places))
+        with serving(OPENAI_BASE_URL=model, CHAT_MODEL="scripted", **places) as small:
+            pages = {
+                "ours": (small, ".source"),
+                "ours, with all these sources": (large, ".source"),
+                "gradio": (theirs, "textarea"),
+            }
+            loads = [{name: first(browser, *where) for name, where in pages.items()} for _ in range(rounds)]
     return {name: {key: round(median(one[name][key] for one in loads)) for key in loads[0][name]} for name in pages}
 
 
@@ -182,7 +193,7 @@ def measure(passages: int, asked: int, rounds: int) -> dict[str, Any]:
         seen = evidence(page, questions[WARM:])
         stream = streaming(page)
         page.context.close()
-        loads = beside(browser, url, rounds)
+        loads = beside(browser, model.url, url, rounds)
     times = {
         name: {f"p{p}_ms": round(float(np.percentile([one[name] for one in seen], p)), 1) for p in (50, 95)}
         for name in ("passages", "sentences")
