@@ -98,6 +98,7 @@ def bare(server: EmbeddedServer, messages: Sequence[dict[str, str]], **more: Any
 def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
     """The road of a question on a server that is there; what requests begin with is read, as at the app's start."""
     model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, LOCAL_LIMITS)
+    model.capabilities()  # of the app's own server they are known
     for beginning in (prompt.talk(), confirm.beginning(), opening()):
         bare(server, beginning, max_tokens=1)
     try:
