@@ -127,8 +127,8 @@ def _start_page() -> float:
         [sys.executable, "-m", "app", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     try:
-        line = process.stdout.readline() if process.stdout else ""
-        address = line.partition("http://")[2].split()[0]
+        said = process.stdout or ()  # the model, then the address
+        address = next(line.partition("http://")[2].split()[0] for line in said if "http://" in line)
         urllib.request.urlopen(f"http://{address}/", timeout=PATIENCE).close()
         return time.perf_counter() - started
     finally:
