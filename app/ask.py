@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from app import prompt
+from app import prompt, structured
 from app.answer import (
     AnswerSentence,
     Citation,
@@ -163,6 +163,9 @@ class Road:
         with closing(self._reply(draft)) as pieces:
             try:
                 for piece in pieces:
+                    if piece.restart:
+                        parser = prompt.ReplyParser(draft.evidence)
+                        draft.restart()
                     draft.cut = piece.finish_reason in ("length", "content_filter")
                     draft.holds = piece.log_odds("yes", "no") if piece.logprobs else draft.holds
                     if piece.text:
@@ -181,11 +184,15 @@ class Road:
         yield from self._passed(draft)
 
     def _reply(self, draft: Draft) -> Generator[Piece, None, None]:
-        messages = prompt.messages(draft.query, draft.evidence)
-        if not draft.chat.held_to_grammar:
-            return draft.chat.stream(messages, max_tokens=prompt.ANSWER_TOKENS)
-        grammar = prompt.grammar(draft.evidence)
-        return draft.chat.stream(messages, max_tokens=prompt.ANSWER_TOKENS, grammar=grammar, logprobs=LIKELIEST)
+        """The model's reply to as much of the evidence as it can read."""
+        evidence = prompt.fitting(draft.query, draft.evidence, draft.chat.context_tokens)
+        while True:
+            try:
+                return (yield from _request(draft, evidence))
+            except ModelError as error:
+                if error.kind != "context" or error.partial or len(evidence) == 1:
+                    raise
+            evidence = prompt.best(evidence, len(evidence) // 2)
 
     def _passed(self, draft: Draft) -> Iterator[Event]:
         """What may be told by now; refuses an answer that does not pass the gate."""
@@ -259,6 +266,19 @@ class Road:
             draft.sentences.append(AnswerSentence(item.span.text, (Citation(item),), "supported", 1.0, quoted=True))
         yield from draft.tell()
         draft.note(notice)
+
+
+def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, None, None]:
+    """One request: held to what the endpoint knows, so that only numbers of the evidence can come."""
+    chat = draft.chat
+    if not chat.held_to_grammar and chat.held_to_schema:
+        asked, schema = structured.messages(draft.query, evidence), structured.schema(evidence)
+        reply = chat.stream(asked, max_tokens=structured.REPLY_TOKENS, json_schema=schema)
+        return structured.lines(reply)
+    asked = prompt.messages(draft.query, evidence)
+    if not chat.held_to_grammar:
+        return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS)
+    return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence), logprobs=LIKELIEST)
 
 
 def _about_the_whole(draft: Draft) -> bool:

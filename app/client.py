@@ -129,7 +129,8 @@ class ChatClient:
         try:
             async with aclosing(self._tries(request)) as pieces:
                 async for piece in pieces:
-                    text, logprobs = text + piece.text, logprobs or piece.logprobs
+                    text = piece.text if piece.restart else text + piece.text
+                    logprobs = logprobs or piece.logprobs
         except FAULTS as error:
             fault = explain(error, self.where, self.name, False)
             if fault.kind in _HOPELESS:
@@ -199,7 +200,7 @@ class ChatClient:
         return request not in PROBES
 
     async def _once(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
-        reply = Reply(self.where)
+        reply = Reply(self.where, self.endpoint.thinks_unopened)
         clock = asyncio.get_running_loop().time
         end = clock() + self.limits.first_token
         stream = await self._within(client.chat.completions.create(**body), end - clock(), reply)
@@ -212,7 +213,9 @@ class ChatClient:
                 except StopAsyncIteration:
                     break
                 piece = reply.take(chunk)
-                if piece.text:
+                if piece.restart:
+                    self.endpoint.thinks = self.endpoint.thinks_unopened = True
+                if piece.text or piece.restart:
                     yield piece
         finally:
             await stream.close()

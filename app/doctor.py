@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.models import Models, open_models
+from app.weights import embedded_models, recheck
 from ingest import UserError
 from ingest.corpus import corpus_files, read_document
 from ingest.embed import open_embedder
@@ -69,6 +70,8 @@ def _index(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
+    for chosen in embedded_models(settings):
+        recheck(chosen, settings)
     models = open_models(settings)
     try:
         return " ".join(_reply(models, one["id"]) for one in models.listed())

@@ -52,6 +52,10 @@ class Draft:
                 self.sentences.append(session.check(claim.text, claim.numbers))
             self.model = self.chat.name
 
+    def restart(self) -> None:
+        """All that was written was thinking."""
+        self.sentences, self.told = [], 0
+
     def refuse(self) -> None:
         """The sources do not hold the answer: nothing is told."""
         self.refused, self.model = True, self.chat.name

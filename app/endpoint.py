@@ -56,6 +56,7 @@ class Endpoint:
     model: str | None
     refused: set[str] = field(default_factory=set)
     thinks: bool = False
+    thinks_unopened: bool = False  # its replies begin in the middle of thinking
     capabilities: Capabilities | None = None
 
     @property

@@ -44,19 +44,23 @@ class ThinkingFilter:
     """Takes a reply piece by piece, cut at any character, and gives it without its thinking.
 
     Thinking is what stands between <think> and </think> (or a like pair) anywhere in the reply, also where
-    the tag is made only by taking out another one: <thi</think>nk>.
+    the tag is made only by taking out another one: <thi</think>nk>. Some templates open it in the prompt, so that
+    only its end comes: `after` is then what the last `feed` gave behind that end (None: there was none). With
+    `begun` it is taken to be open from the first character; when it never ends, it was no thinking.
     """
 
-    def __init__(self) -> None:
-        self.thinking = False
+    def __init__(self, begun: bool = False) -> None:
+        self.thinking = begun
+        self.after: str | None = None
+        self._met = begun  # a tag
+        self._taken_for_thinking = [""] if begun else []
         self._held = ""
         self._before = ""  # half a tag before the thinking that goes on
 
     def feed(self, piece: str) -> str:
         """The text that is certain to be no thinking so far; a possible half tag is held back."""
         self._held += piece
-        shown = []
-        # Outside of thinking a lone closing tag goes too: some templates open it in the prompt.
+        shown, cut = [], None
         while match := (_CLOSE if self.thinking else _BOTH).search(self._held):
             rest = self._held[match.end() :]
             if not self.thinking:
@@ -64,16 +68,23 @@ class ThinkingFilter:
                 whole = len(text) - _half_tags(text)
                 shown.append(text[:whole])
                 self._before = text[whole:]
+                cut = len(shown) if not self._met and _CLOSE.fullmatch(match[0]) else cut
+            self._met, self._taken_for_thinking = True, []
             self.thinking = not _CLOSE.fullmatch(match[0])
             self._held = rest if self.thinking else self._before + rest
         keep = _half_tags(self._held)
         ready, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         if not self.thinking:
             shown.append(ready)
+        elif self._taken_for_thinking:
+            self._taken_for_thinking.append(ready)
+        self.after = None if cut is None else "".join(shown[cut:])
         return "".join(shown)
 
     def close(self) -> str:
         """What was held back when the reply ended: a half tag is text after all."""
+        if self._taken_for_thinking:
+            return "".join((*self._taken_for_thinking, self._held))
         held = self._before if self.thinking else self._held
         self._held = self._before = ""
         return held

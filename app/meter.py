@@ -81,6 +81,16 @@ class Metered:
         found = self._model.capabilities(self._cancelled)
         return found.grammar and found.logprobs
 
+    @property
+    def held_to_schema(self) -> bool:
+        """Can it be made to answer by a JSON schema? Raises `ModelError`."""
+        return self._model.capabilities(self._cancelled).json_schema
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that it reads and writes in one request; None when it does not tell. Raises `ModelError`."""
+        return self._model.capabilities(self._cancelled).context_tokens
+
     def stream(self, messages: list[dict[str, str]], **options: Any) -> Generator[Piece, None, None]:
         """As `ChatModel.stream`."""
         pieces: Any = self._model.stream(messages, cancelled=self._cancelled, **options)

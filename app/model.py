@@ -170,7 +170,9 @@ class ChatModel:
         """The whole answer as one piece; options and errors as of `stream`."""
         pieces = list(self.stream(messages, **options))
         first = next((piece.logprobs for piece in pieces if piece.logprobs), ())
-        return Piece("".join(p.text for p in pieces), first, pieces[-1].finish_reason, pieces[-1].usage)
+        begins = max((number for number, piece in enumerate(pieces) if piece.restart), default=0)
+        text = "".join(piece.text for piece in pieces[begins:])
+        return Piece(text, first, pieces[-1].finish_reason, pieces[-1].usage)
 
     def capabilities(self, cancelled: threading.Event | None = None) -> Capabilities:
         """What the endpoint can do; asked of it once, then remembered. Raises `ModelError`.

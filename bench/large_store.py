@@ -22,7 +22,8 @@ from bench.report import CACHE
 from bench.retrieval_sets import folder, load, open_store, settings_for
 from ingest.corpus import render
 from ingest.document import Document, Metadata
-from ingest.embed import LocalEmbedder, OnDone
+from ingest.embed import LocalEmbedder
+from ingest.embed_endpoint import OnDone
 from ingest.sentences import sentence_spans
 from ingest.settings import Settings
 from ingest.sync import sync

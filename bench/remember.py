@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.report import CACHE
-from ingest.embed import LocalEmbedder, OnDone
+from ingest.embed import LocalEmbedder
+from ingest.embed_endpoint import OnDone
 
 _ASKED = 500  # keys of one query
 

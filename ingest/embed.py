@@ -1,4 +1,4 @@
-"""Texts -> unit vectors: a small model in this process, or any endpoint's /v1/embeddings.
+"""Texts -> unit vectors: by a small model in this process, or by the endpoint that the settings name.
 
 Knows nothing of passages, stores or the order in which documents come.
 """
@@ -8,20 +8,15 @@ import importlib.util
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ingest import UserError
-from ingest.address import loopback, shown
+from ingest.embed_endpoint import EndpointEmbedder, OnDone, unit
 from ingest.settings import Settings
-
-if TYPE_CHECKING:
-    from openai import OpenAI
-
-OnDone = Callable[[int], None]
 
 # The int8 ONNX export of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) and its tokenizer,
 # as two packages carry them: (package, path inside it, SHA-256).
@@ -39,11 +34,6 @@ MAX_TOKENS = 256  # what the model was trained to read; longer texts are cut
 BATCH_TOKENS = 4096  # padded tokens of one run of the model
 BATCH_TEXTS = 64
 RUN_TOKENS = 12  # what a run costs whatever its batch: the time of so many tokens, the weights being read once
-ENDPOINT_BATCH = 64  # texts of one request
-TOO_MANY = (400, 413, 422)  # what endpoints answer to more than they take at once
-ENDPOINT_TIMEOUT = 60.0  # seconds
-ENDPOINT_RETRIES = 4  # the client waits as Retry-After says, else exponentially
-PROBE = "How tall is the tower, and when was it built?"
 
 
 class Embedder(Protocol):
@@ -204,120 +194,4 @@ def _run(session: Any, ids: Sequence[Sequence[int]]) -> np.ndarray:
     feeds = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
     hidden = session.run(None, feeds)[0]
     weights = mask[..., None].astype(np.float32)
-    return _unit((hidden * weights).sum(axis=1) / weights.sum(axis=1))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
-
-
-class EndpointEmbedder:
-    """`/v1/embeddings` of OpenAI, Ollama, vLLM, TEI, llama.cpp...; vectors are made unit length here.
-
-    The openai client itself is used, not llama-index's class around it: the class adds 5 seconds
-    of import and no retry, batching or check that the client and this file do not have.
-    """
-
-    def __init__(self, base_url: str, model: str, key: str) -> None:
-        self._base_url, self._model, self._key = base_url, model, key
-        self._client: OpenAI | None = None
-        self._dimension: int | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def fingerprint(self) -> str:
-        """Endpoint and model.
-
-        Not the dimension: asking for it takes a call, and an index must be readable (lexically)
-        while the endpoint is down. The index keeps it beside the fingerprint.
-        """
-        return f"{shown(self._base_url)}:{self._model}"
-
-    @property
-    def dimension(self) -> int:
-        """Found by one call, once. Raises `UserError` when the endpoint does not answer."""
-        return self._dimension or self.embed([PROBE]).shape[1]
-
-    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
-        """See `Embedder`. Raises `UserError` when the endpoint fails after retries."""
-        if not texts:
-            return np.empty((0, self.dimension), np.float32)
-        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
-        vectors: np.ndarray | None = None
-        for start in range(0, len(order), ENDPOINT_BATCH):
-            rows = order[start : start + ENDPOINT_BATCH]
-            got = self._in_parts([texts[row] for row in rows])
-            if vectors is None:
-                vectors = np.empty((len(texts), got.shape[1]), np.float32)
-            vectors[rows] = got
-            if on_done:
-                on_done(start + len(rows))
-        assert vectors is not None
-        return vectors
-
-    def _in_parts(self, texts: list[str]) -> np.ndarray:
-        """One request, or halves of it where the endpoint takes fewer texts (or characters) at once."""
-        import openai
-
-        try:
-            return self._request(texts)
-        except UserError as error:
-            cause = error.__cause__
-            if len(texts) == 1 or not (isinstance(cause, openai.APIStatusError) and cause.status_code in TOO_MANY):
-                raise
-        middle = len(texts) // 2
-        return np.concatenate([self._in_parts(texts[:middle]), self._in_parts(texts[middle:])])
-
-    def _request(self, texts: list[str]) -> np.ndarray:
-        import openai
-
-        try:
-            reply = self._open().embeddings.create(input=texts, model=self._model, encoding_format="float")
-            rows = sorted(reply.data, key=lambda item: item.index)
-            got = np.asarray([row.embedding for row in rows], np.float32)
-        except openai.OpenAIError as error:
-            raise UserError(self._fault(_reason(error))) from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise UserError(self._fault("its reply is not a list of embeddings")) from error
-        if got.ndim != 2 or not got.shape[1] or len(got) != len(texts) or not np.isfinite(got).all():
-            raise UserError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
-        with self._lock:
-            self._dimension = self._dimension or got.shape[1]
-        if got.shape[1] != self._dimension:
-            raise UserError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
-        return _unit(got)
-
-    def _open(self) -> "OpenAI":
-        from openai import DefaultHttpxClient, OpenAI
-
-        with self._lock:
-            if self._client is None:
-                self._client = OpenAI(
-                    base_url=self._base_url,
-                    api_key=self._key,
-                    timeout=ENDPOINT_TIMEOUT,
-                    max_retries=ENDPOINT_RETRIES,
-                    # A proxy of the environment is for what is elsewhere.
-                    http_client=DefaultHttpxClient(timeout=ENDPOINT_TIMEOUT, trust_env=not loopback(self._base_url)),
-                )
-            return self._client
-
-    def _fault(self, reason: str) -> str:
-        return (
-            f"The embedding endpoint {shown(self._base_url)} (model {self._model!r}) failed: {reason}. "
-            "Check EMBEDDING_BASE_URL, EMBEDDING_MODEL and EMBEDDING_API_KEY."
-        )
-
-
-def _reason(error: Exception) -> str:
-    """One short line; the reply's body is left out since it may repeat the key or the text."""
-    import openai
-
-    if isinstance(error, openai.APITimeoutError):
-        return f"no answer within {ENDPOINT_TIMEOUT:.0f} s"
-    if isinstance(error, openai.APIStatusError):
-        return f"HTTP {error.status_code}"
-    if isinstance(error, openai.APIConnectionError):
-        return "cannot connect"
-    return type(error).__name__
+    return unit((hidden * weights).sum(axis=1) / weights.sum(axis=1))

@@ -19,7 +19,8 @@ from ingest.catalog import Catalog
 from ingest.catalog_schema import FILE_NAME, DamagedError
 from ingest.catalog_writer import CatalogWriter
 from ingest.corpus import corpus_files, sweep
-from ingest.embed import PROBE, Embedder, LocalEmbedder, open_embedder
+from ingest.embed import Embedder, LocalEmbedder, open_embedder
+from ingest.embed_endpoint import PROBE
 from ingest.lock import writer_lock
 from ingest.prepare import Failed, Preparer, relative
 from ingest.progress import Progress, Report, Stop, StoppedError

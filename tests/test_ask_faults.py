@@ -41,7 +41,7 @@ def store(seed_settings):
 @pytest.fixture(scope="module")
 def road(server, store):
     """All models of the faulty server, each with the limits under which its fault shows."""
-    names = ["good", *FAULTS, "busy_once", "cites"]
+    names = ["good", *FAULTS, "busy_once", "cites", "small", "thinks_unopened"]
     models = {
         name: ChatModel(Endpoint(server.url, name), KEY, None, SHORT.get(name, PATIENT))
         for name in dict.fromkeys(names)
@@ -117,3 +117,15 @@ def _unknown(*_, **__):
 
 def test_the_limits_are_ours_and_not_the_clients():
     assert (Limits().connect, Limits().first_token, Limits().stall) == (5, 60, 30)
+
+
+def test_a_model_that_reads_little_is_given_the_best_of_the_evidence(road, server):
+    found = answer(road, "small")
+    assert [(s.verdict, len(s.citations)) for s in found.sentences] == [("supported", 1)] and not found.notice
+    asked = [body["messages"][-1]["content"].count("\n[") for body in server.requests if body["model"] == "small"]
+    assert asked == sorted(asked, reverse=True) and len(asked) > 1 and asked[-1] <= 3
+
+
+def test_thinking_without_its_beginning_is_no_part_of_the_answer(road):
+    found = answer(road, "thinks_unopened")
+    assert "Let me see" not in " ".join(sentence.text for sentence in found.sentences)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from app.doctor import examine
+from app.weights import embedded_models
 from tests.servers.faulty import FaultyServer
 
 
@@ -50,6 +51,20 @@ def test_a_model_that_cannot_be_used(doctor, changed, mend):
     assert not found["model"].works
     assert mend in found["model"].line and "\n" not in found["model"].line and "sk-wrong" not in found["model"].line
     assert found["index"].works
+
+
+def test_damaged_weights_of_the_right_size_are_found(doctor, seed_settings, tmp_path):
+    own = embedded_models(seed_settings)[0].path(seed_settings)
+    damaged = tmp_path / "models" / own.name
+    damaged.parent.mkdir()
+    shutil.copyfile(own, damaged)
+    with damaged.open("r+b") as file:
+        file.seek(damaged.stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+    found = doctor(openai_base_url=None, chat_model=None, cache_dir=tmp_path)["model"]
+    assert not found.works and "is damaged" in found.line and "make install" in found.line
 
 
 def test_each_model_that_may_be_chosen_is_asked(doctor):

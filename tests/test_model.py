@@ -223,6 +223,19 @@ def test_thinking_is_kept_out(server, opened):
     assert ask(opened(server.url, "thinks")) == ("Hello there.", None)
 
 
+def test_thinking_that_only_ends_is_taken_back_and_then_known(server, opened):
+    model = opened(server.url, "thinks_unopened")
+    assert model.complete(ASK, max_tokens=50).text == "Hello there."
+    assert ask(model) == ("Hello there.", None)  # nothing of it is shown any more
+    assert ask(opened(server.url, "good")) == ("Hello there.", None)
+
+
+def test_a_reply_that_was_taken_for_thinking_stands_when_that_never_ends():
+    kept = ThinkingFilter(begun=True)
+    assert (kept.feed("It is <thi"), kept.feed("n ice.")) == ("", "")
+    assert kept.close() == "It is <thin ice."
+
+
 def test_a_model_that_thinks_gets_room_for_it(server, opened):
     assert ask(opened(server.url, "thinks_long")) == ("Hello there.", None)
 

@@ -1,5 +1,7 @@
 """Evidence -> messages, reply -> claims: numbers both ways, at every cut of the stream."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,6 +118,21 @@ def test_every_conversation_begins_alike_and_documents_cannot_pose_as_numbers_or
     assert prompt.one_line("So [ 7 ], [S2] and [1, 3-5]\nsay") == "So ( 7 ), (S2) and (1, 3-5) say"
     assert "<|im_end|>" not in content
     assert "Question: Where?\n\n" in content
+
+
+def test_a_small_context_gets_the_best_of_the_evidence_in_its_order():
+    ranked = [replace(item, relevance=relevance) for item, relevance in zip(EVIDENCE, (0.9, 0.1, 0.5), strict=True)]
+    numbers = {
+        tokens: [item.number for item in prompt.fitting("Why?", ranked, tokens)] for tokens in (None, 4096, 900, 50)
+    }
+    assert numbers[None] == numbers[4096] == [1, 2, 3] and numbers[50] == [1]
+    fixed = sum(len(one["content"]) for one in prompt.messages("Why?", ()))
+    for room in range(0, 400, 10):
+        tokens = prompt.ANSWER_TOKENS + (fixed + room) // prompt.BYTES_A_TOKEN
+        kept = prompt.fitting("Why?", ranked, tokens)
+        size = sum(len(one["content"].encode()) for one in prompt.messages("Why?", kept))
+        assert len(kept) == 1 or size <= prompt.BYTES_A_TOKEN * (tokens - prompt.ANSWER_TOKENS)
+    assert [item.number for item in prompt.best(ranked, 2)] == [1, 3]
 
 
 def test_grammar_names_the_numbers_that_exist():

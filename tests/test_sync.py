@@ -20,7 +20,8 @@ from ingest.add import Upload, add_sources
 from ingest.catalog import Catalog
 from ingest.corpus import corpus_files, parse_document, read_document, write_document
 from ingest.document import Document, Metadata
-from ingest.embed import Embedder, LocalEmbedder, OnDone, open_embedder
+from ingest.embed import Embedder, LocalEmbedder, open_embedder
+from ingest.embed_endpoint import OnDone
 from ingest.health import check
 from ingest.index import blank_unused
 from ingest.progress import Progress

@@ -180,6 +180,12 @@ class _Handler(BaseHTTPRequestHandler):
     def long_prompt(self):
         self.fail(400, "This model's maximum context length is 4096 tokens, you asked for 9000 (max_tokens).")
 
+    def small(self):
+        """Reads three sentences of evidence at once, and does not tell so."""
+        if len(self.evidence()) > 3:
+            return self.long_prompt()
+        return self.copies()
+
     def cut(self):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
@@ -218,6 +224,11 @@ class _Handler(BaseHTTPRequestHandler):
     def thinks(self):
         text = "<think>Let me see.\n</think>\n\nHello there."
         self.say(delta(reasoning_content="Hm."), *(delta(c) for c in text), delta(finish="stop"))
+
+    def thinks_unopened(self):
+        """Its template opens the thinking in the prompt, so that only the end of it is written."""
+        text = "Let me see. It is [1].\n</think>\n\nHello there."
+        self.say(*(delta(c) for c in text), delta(finish="stop"))
 
     def thinks_long(self):
         """Needs more than the visible answer's tokens."""
