@@ -85,7 +85,8 @@ class Road:
         self.model.warm(prompt.talk(), beginning(), opening())
 
     def _open_index(self) -> None:
-        with suppress(UserError):  # whoever asks is told of it
+        # Whoever asks is told of a fault; the interpreter that ends meanwhile lets no library start threads.
+        with suppress(UserError, RuntimeError):
             search(self.store, "What is said?").read(1)
 
     def ask(

@@ -109,11 +109,14 @@ def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
 
 @dataclass(frozen=True)
 class Turned:
-    """One turn: the answer, what the model was asked, and milliseconds to its first word (None: it was not let)."""
+    """One turn: the answer, and milliseconds to its first word (None: it was not let).
+
+    `bare_ms`: to the first word of a second server's model, asked the same right after.
+    """
 
     answer: Answer
-    asked: list[dict[str, str]]
     from_evidence_ms: float | None
+    bare_ms: float = 0.0
 
     @property
     def from_question_ms(self) -> float | None:
@@ -121,8 +124,8 @@ class Turned:
         return self.answer.timings.first_token_ms
 
 
-def ask(road: Road, question: str, history: Sequence[Turn] = ()) -> Turned:
-    """Ask to the end."""
+def ask(road: Road, question: str, history: Sequence[Turn] = (), beside: EmbeddedServer | None = None) -> Turned:
+    """Ask to the end, then the model alone, which is `beside`."""
     begun, known, asked, answer = perf_counter(), 0.0, [], None
     for event in road.ask(question, history):
         if isinstance(event, Retrieved):
@@ -131,27 +134,25 @@ def ask(road: Road, question: str, history: Sequence[Turn] = ()) -> Turned:
             answer = event.answer
     assert answer
     first = answer.timings.first_token_ms
-    return Turned(answer, asked, None if first is None else first - known)
+    alone = bare(beside, asked, max_tokens=prompt.ANSWER_TOKENS).after_ms if beside else 0.0
+    return Turned(answer, None if first is None else first - known, alone)
 
 
-def conversations(road: Road) -> list[tuple[Turned, Turned]]:
-    """Each of CONVERSATIONS, one after the other."""
+def conversations(road: Road, beside: EmbeddedServer) -> list[tuple[Turned, Turned]]:
+    """Each of CONVERSATIONS, one after the other; both servers have the same in their caches each time."""
+    for beginning in (prompt.talk(), confirm.beginning(), opening()):
+        bare(beside, beginning, max_tokens=1)
     rows = []
     for first, second in CONVERSATIONS:
-        before = ask(road, first)
-        rows.append((before, ask(road, second, [Turn(first, _said(before.answer))])))
+        before = ask(road, first, (), beside)
+        rows.append((before, ask(road, second, [Turn(first, _said(before.answer))], beside)))
     return rows
 
 
-def beside_bare(rows: Sequence[tuple[Turned, Turned]], server: EmbeddedServer) -> dict[str, Any]:
-    """What was asked, asked of the model alone in the same order, so that each time the same is in its cache."""
-    for beginning in (prompt.talk(), confirm.beginning(), opening()):
-        bare(server, beginning, max_tokens=1)
-    pairs = []
-    for turn in (turn for row in rows for turn in row):
-        alone = bare(server, turn.asked, max_tokens=prompt.ANSWER_TOKENS)
-        if turn.from_evidence_ms is not None:
-            pairs.append((turn.from_evidence_ms, alone.after_ms))
+def beside_bare(rows: Sequence[tuple[Turned, Turned]]) -> dict[str, Any]:
+    """First words through the app beside those of the model alone, question by question."""
+    turns = [turn for row in rows for turn in row]
+    pairs = [(turn.from_evidence_ms, turn.bare_ms) for turn in turns if turn.from_evidence_ms is not None]
     return {
         "questions": len(pairs),
         "ours_ms": [round(ours) for ours, _ in pairs],
@@ -256,10 +257,10 @@ def main() -> None:
         sync(settings)
         store = Store.open(settings)
         with served(settings) as server, opened(server, store) as road:
-            rows = conversations(road)
+            with served(settings) as beside:
+                rows = conversations(road, beside)
             many = users_at_once(road)
-        with served(settings) as server:
-            found = {"model": chosen_model(settings).name, "beside_bare": beside_bare(rows, server)}
+        found = {"model": chosen_model(settings).name, "beside_bare": beside_bare(rows)}
         found |= {"second_turn": second_turns(rows), "users_at_once": many, "cancel": cancels(settings, store)}
         store.close()
     write("models", found, tables(found))
