@@ -38,6 +38,7 @@ from app.reply import LIKELIEST, Piece
 from app.retrieve import retrieve, search
 from ingest import UserError
 from ingest.document import Span
+from ingest.embed import LocalEmbedder
 from ingest.settings import Settings
 from ingest.store import Store
 
@@ -74,7 +75,9 @@ class Road:
     def open(cls, settings: Settings) -> "Road":
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
-        return cls(store, open_models(settings), Checker(partial(embed_cached, store.embedder)))
+        # The checker's coefficients hold for the vectors of the model in this process, whoever makes the index's.
+        own = store.embedder if isinstance(store.embedder, LocalEmbedder) else LocalEmbedder()
+        return cls(store, open_models(settings), Checker(partial(embed_cached, own)))
 
     def warm(self) -> None:
         """Before a question comes, open the index, and have an embedded default model read what requests begin with.

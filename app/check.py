@@ -129,12 +129,13 @@ class Session:
         return list(dict.fromkeys(by_number[number] for number in cited if number in by_number))
 
     def _claim(self, text: str) -> ClaimRead:
-        reading = read(text)
+        reading, asked, own = read(text), read(self.question), frozenset[str]()
         # "13." or "Ri Kil-song." says something only as the answer to its question.
         if len(reading.stems) < FRAGMENT_STEMS:
+            own = reading.stem_set - asked.stem_set
             reading, text = _answering(self.question, text), f"{self.question} {text}"
         denied = any(denies(reading, source) for source in self._sources)
-        return ClaimRead(reading, self.embed([text])[0], read(self.question), denied)
+        return ClaimRead(reading, self.embed([text])[0], asked, denied, own)
 
     @cached_property
     def _sources(self) -> tuple[Source, ...]:

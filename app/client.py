@@ -27,7 +27,7 @@ from app.endpoint import (
     list_models,
     told_capabilities,
 )
-from app.faults import FAULTS, ModelError, explain
+from app.faults import FAULTS, ModelError, explain, spent
 from app.reply import Piece, Reply
 from ingest.address import loopback
 
@@ -120,7 +120,7 @@ class ChatClient:
             self.endpoint.capabilities = found if replied else None
             return found
         except FAULTS as error:
-            raise explain(error, self.where, self.name, False) from None
+            raise await self._with_models(explain(error, self.where, self.name, False)) from None
 
     async def _probe(self, request: Request) -> Piece | None:
         """The whole reply to one of PROBES; None when the endpoint can be asked, but not this."""
@@ -180,8 +180,8 @@ class ChatClient:
                 if dropped:
                     without.add(dropped)
                     continue
-            except httpx.RemoteProtocolError:
-                if given or failures:
+            except (httpx.RemoteProtocolError, openai.APIConnectionError) as error:
+                if given or failures or not _hung_up(error):
                     raise
                 pause = 0.0
             except ModelError as error:
@@ -205,8 +205,14 @@ class ChatClient:
         end = clock() + self.limits.first_token
         stream = await self._within(client.chat.completions.create(**body), end - clock(), reply)
         try:
-            reply.check_type(stream.response)
-            while True:
+            if "application/json" in stream.response.headers.get("content-type", ""):
+                await self._within(stream.response.aread(), end - clock(), reply)
+                piece = reply.take_whole(stream.response.json())
+                if piece.text:
+                    yield piece
+            else:
+                reply.check_type(stream.response)
+            while not reply.whole:
                 limit = self.limits.stall if reply.begun else end - clock()
                 try:
                     chunk = await self._within(stream.__anext__(), limit, reply)
@@ -221,6 +227,7 @@ class ChatClient:
             await stream.close()
         for piece in reply.finish():
             yield piece
+        self.endpoint.thinks = self.endpoint.thinks or reply.thought_unseen
 
     async def _within(self, waiting: Any, limit: float, reply: Reply) -> Any:
         # Not asyncio.wait_for: before Python 3.12 it loses a cancel that comes together with the result.
@@ -248,11 +255,17 @@ async def _dispose(task: "asyncio.Future[Any]") -> None:
         await ended[0].close()
 
 
+def _hung_up(error: Exception) -> bool:
+    """Did the endpoint close the connection, as one does that it kept for too long?"""
+    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__
+    return isinstance(cause, (httpx.RemoteProtocolError, httpx.ReadError))
+
+
 def _pause(error: openai.APIStatusError, failures: int) -> float | None:
     """Seconds to wait before trying again; None when trying again is of no use."""
     if error.status_code >= 500:
         return 0.5 if not failures else None
-    if error.status_code != 429 or "quota" in error.message.lower() or failures >= 3:
+    if error.status_code != 429 or spent(error) or failures >= 3:
         return None
     asked = error.response.headers.get("retry-after", "")
     with suppress(ValueError):

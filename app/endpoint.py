@@ -20,8 +20,9 @@ _OPTIONAL = {
     "temperature": ("temperature",),
     "max_tokens": ("max_tokens",),
     "stop": ("'stop'", "stop sequences", "parameter: stop"),
+    "stream": ("'stream'", "to stream"),  # OpenAI streams some models to verified organisations alone
 }
-_UNKNOWN = ("support", "unrecognized", "unknown", "not permitted", "not allowed", "unexpected", "extra")
+_UNKNOWN = ("verified", "support", "unrecognized", "unknown", "not permitted", "not allowed", "unexpected", "extra")
 _THINKING_TOKENS = 4096
 
 
@@ -68,7 +69,6 @@ class Endpoint:
     def body(self, request: Request, without: set[str]) -> dict[str, Any]:
         """The arguments of `chat.completions.create`, less what the endpoint refuses and `without`."""
         left_out = self.refused | without
-        tokens = request.max_tokens + (_THINKING_TOKENS if self.thinks else 0)
         extra: dict[str, Any] = {}
         body: dict[str, Any] = {
             "model": self.model or "default",
@@ -76,12 +76,14 @@ class Endpoint:
             "stream": True,
             "extra_body": extra,
         }
-        body["max_completion_tokens" if "max_tokens" in left_out else "max_tokens"] = tokens
+        body["max_completion_tokens" if "max_tokens" in left_out else "max_tokens"] = self._tokens(request)
         if "temperature" not in left_out:
             body["temperature"] = request.temperature
-        if "stream_options" not in left_out:
+        if "stream" in left_out:
+            extra["stream"] = False  # goes before the argument
+        elif "stream_options" not in left_out:
             body["stream_options"] = {"include_usage": True}
-        if request.stop and "stop" not in left_out:
+        if request.stop and not self.thinks and "stop" not in left_out:  # it would end the thinking
             body["stop"] = request.stop
         if request.logprobs and "logprobs" not in left_out:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
@@ -91,13 +93,23 @@ class Endpoint:
             extra["grammar"] = request.grammar
         return body
 
+    def _tokens(self, request: Request) -> int:
+        """Tokens to be written at most: with room for thinking, as far as the context has it."""
+        if not self.thinks:
+            return request.max_tokens
+        room = _THINKING_TOKENS
+        if self.capabilities and self.capabilities.context_tokens:
+            read = sum(len(message["content"].encode()) for message in request.messages) // 3
+            room = max(0, min(room, self.capabilities.context_tokens - read - request.max_tokens))
+        return request.max_tokens + room
+
     def drop(self, error: openai.APIStatusError, body: dict[str, Any]) -> str | None:
         """The parameter of `body` that the endpoint's error names, to be left out of the next try.
 
         It is remembered for good when the error says that the endpoint does not know it.
         """
         said = f"{error.message} {getattr(error, 'param', '') or ''}".lower()
-        if error.status_code not in (400, 404, 415, 422, 500, 501) or overflow(error.message):
+        if error.status_code not in (400, 403, 404, 415, 422, 500, 501) or overflow(error.message):
             return None
         for name, words in _OPTIONAL.items():
             sent = name in body or name in body["extra_body"]

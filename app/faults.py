@@ -94,13 +94,17 @@ def _transport(cause: BaseException, host: str) -> tuple[str, str] | None:
 
 
 def _status(error: openai.APIStatusError, host: str, model: str) -> tuple[str, str]:
-    code, said = error.status_code, clip(error.message)
-    if code in (401, 403):
+    code, said = error.status_code, clip(_words(error))
+    if code == 401:
         return "unauthorized", f"{host} refused the key (HTTP {code}). Check OPENAI_API_KEY."
+    if code == 403:
+        return "unauthorized", f"{host} does not allow this (HTTP {code}: {said}). Check OPENAI_API_KEY and CHAT_MODEL."
+    if code == 402:
+        return "rate_limit", f"The account at {host} has no credit for this (HTTP {code}: {said}). Check its billing."
     if code == 404:
-        return "not_found", f"{host} has no model {model!r} (HTTP 404). Set CHAT_MODEL to one that it has, " \
+        return "not_found", f"{host} has no model {model!r} (HTTP 404: {said}). Set CHAT_MODEL to one that it has, " \
             "and check that OPENAI_BASE_URL is right (it mostly ends in /v1)."  # fmt: skip
-    if code == 429 and "quota" in error.message.lower():
+    if spent(error):
         return (
             "rate_limit",
             f"The account at {host} has no quota left (HTTP 429). Check its plan and billing.",
@@ -121,9 +125,24 @@ def _overflow(host: str) -> tuple[str, str]:
         "a new conversation, ask more shortly, or choose a model with a larger context."  # fmt: skip
 
 
+def spent(error: openai.APIStatusError) -> bool:
+    """Is there no quota left, so that waiting is of no use? Others speak of quotas and mean the next minute."""
+    if error.status_code != 429 or "retry-after" in error.response.headers:
+        return error.status_code == 429 and error.code == "insufficient_quota"
+    return error.code == "insufficient_quota" or "quota" in error.message.lower()
+
+
+def _words(error: openai.APIStatusError) -> str:
+    """What the endpoint itself said of the error."""
+    said = error.body.get("message") if isinstance(error.body, dict) else None
+    return said if isinstance(said, str) else error.message
+
+
 def overflow(message: str) -> bool:
     """Does the endpoint complain about the length of the prompt?"""
     said = message.lower()
+    if re.search(r"(prompt|input|inputs`?) (is|are) (too long|longer)|input token count|inputs` tokens \+", said):
+        return True
     return "context" in said and bool(re.search(r"exceed|length|maximum|window|size|too (long|large)", said))
 
 

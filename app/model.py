@@ -23,8 +23,9 @@ from app.embedded import EmbeddedServer
 from app.endpoint import Capabilities, Endpoint, Request
 from app.faults import ModelError
 from app.reply import Piece
-from app.weights import chosen_model
-from ingest.address import loopback
+from app.weights import chosen_model, of_this_machine
+from ingest import UserError
+from ingest.address import loopback, nearby
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,8 +47,12 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
     key = settings.openai_api_key or "none"
     name = name or settings.chat_model
     if settings.openai_base_url:
-        limits = LOCAL_LIMITS if loopback(settings.openai_base_url) else Limits()
+        limits = LOCAL_LIMITS if nearby(settings.openai_base_url) else Limits()
         return ChatModel(Endpoint(settings.openai_base_url, name), key, None, limits)
+    if settings.openai_api_key and name and of_this_machine(name):
+        raise UserError(
+            f"CHAT_MODEL is {name!r}, a model of this machine, and OPENAI_API_KEY means OpenAI: unset one of the two."
+        )
     if settings.openai_api_key:
         return ChatModel(Endpoint(OPENAI, name or OPENAI_MODEL), key)
     chosen = chosen_model(settings, name)

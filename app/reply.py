@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+from openai.types.chat import ChatCompletion
+from openai.types.chat.chat_completion_chunk import Choice, ChoiceDelta
 
 from app.answer import Usage
-from app.faults import CHECK_URL, ModelError
+from app.faults import CHECK_URL, ModelError, clip
 from app.markup import ThinkingFilter
 
 LIKELIEST = 20  # first words whose log-probabilities are asked for: as many as OpenAI's API gives
@@ -40,6 +43,10 @@ class Piece:
         return math.log((one + NEVER) / (two + NEVER)) if one or two else None
 
 
+def _usage(told: Any) -> Usage:
+    return Usage(getattr(told, "prompt_tokens", None), getattr(told, "completion_tokens", None))
+
+
 def _share(shares: Sequence[tuple[str, float]], word: str) -> float:
     return sum(share for token, share in shares if token.strip(" .\n").casefold() == word)
 
@@ -50,6 +57,8 @@ class Reply:
     def __init__(self, where: str, thinking: bool = False) -> None:
         """`thinking`: the endpoint's replies are known to begin in the middle of it, without a tag."""
         self.begun = False
+        self.whole = False  # it came at once, not as a stream
+        self.thought_unseen = False  # OpenAI counts a model's thinking, but does not send it
         self._where = where
         self._filter = ThinkingFilter(thinking)
         self._thought = self._given = False
@@ -64,12 +73,26 @@ class Reply:
             text = f"{self._where} did not stream its reply (it sent {kind}). {CHECK_URL}"
             raise ModelError("wrong_json", text)
 
+    def take_whole(self, completion: dict[str, Any]) -> Piece:
+        """The visible text of a reply that was not streamed. Raises as `take`, `ModelError` when it is an error."""
+        if isinstance(error := completion.get("error"), dict):
+            said = clip(str(error.get("message", error)))
+            raise ModelError("server", f"{self._where} reported an error: {said}. Ask again.")
+        self.whole = True
+        told = ChatCompletion.model_validate(completion)
+        choice = told.choices[0]
+        delta = ChoiceDelta(content=choice.message.content)
+        chunk = Choice(index=0, delta=delta, finish_reason=choice.finish_reason)
+        return self.take(SimpleNamespace(choices=[chunk], usage=told.usage))
+
     def take(self, chunk: Any) -> Piece:
         """The visible text of a chunk; raises TypeError or AttributeError for a wrong shape."""
         if not isinstance(chunk.choices, list):
             raise TypeError("chunk without choices")
         if chunk.usage:
-            self._usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+            self._usage = _usage(chunk.usage)
+            details = getattr(chunk.usage, "completion_tokens_details", None)
+            self.thought_unseen = bool(getattr(details, "reasoning_tokens", 0))
         if not chunk.choices:
             return Piece()
         choice = chunk.choices[0]
@@ -105,7 +128,7 @@ class Reply:
             yield rest
         if self._finish is None and self.begun:
             raise ModelError("cut", f"{self._where} broke off in the middle of its reply. Ask again.")
-        if not self._given and self._thought:
+        if not self._given and (self._thought or self.thought_unseen or self._finish == "length"):
             raise ModelError(
                 "thinking",
                 f"The model at {self._where} spent its whole reply on thinking. "

@@ -132,7 +132,9 @@ class Room:
                 model=str(asked["model"]) if asked.get("model") else None,
                 cancelled=cancelled,
             )
-            yield from _messages(events, message)
+            for grown in _messages(events, message):
+                message = grown  # what is shown when a fault comes stays
+                yield message
         except UserError as error:
             yield {**message, "phase": "failed", "error": str(error)}
         except Exception as error:

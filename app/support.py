@@ -85,13 +85,15 @@ class Source:
 class ClaimRead:
     """A claim as the checker reads it, with the question that it answers.
 
-    `denied` is true when some sentence of the evidence holds nearly all its words and denies them.
+    `denied` is true when some sentence of the evidence holds nearly all its words and denies them. Of a fragment,
+    which is read with the words of its question, `own` are the stems that are no words of the question.
     """
 
     reading: Reading
     vector: np.ndarray
     question: Reading
     denied: bool = False
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,10 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
         denied=float(claim.denied),
         spans=float(len(sources) - 1),
     )
-    return Support(features, tuple(_faults(missing, lost, quotes)))
+    faults = _faults(missing, lost, quotes)
+    if 2 * len(unsaid(claim.own, said)) > len(claim.own):  # its question's words are there whatever it says
+        faults.append("its own words are not in the cited text")
+    return Support(features, tuple(faults))
 
 
 def denies(claim: Reading, source: Source) -> bool:

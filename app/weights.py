@@ -106,6 +106,12 @@ def chosen_model(settings: Settings, name: str | None = None) -> Chosen:
     )
 
 
+def of_this_machine(name: str) -> bool:
+    """Can only the embedded server have a model of this name: a packaged one, a GGUF file, a hub repository?"""
+    packaged = any(model.name == name.lower() for model in MODELS)
+    return packaged or name.lower().endswith(".gguf") or bool(FORM.fullmatch(name))
+
+
 def embedded_models(settings: Settings) -> list[Chosen]:
     """All models that the embedded server may be asked to load; none when an endpoint is configured."""
     if settings.openai_base_url or settings.openai_api_key:

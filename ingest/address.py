@@ -17,3 +17,13 @@ def loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def nearby(url: str) -> bool:
+    """Is the host of the URL on this machine or in its own network, where one waits for a model of one's own?"""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return loopback(url) or "." not in host or host.endswith((".local", ".internal", ".lan"))
+    return address.is_private or address.is_link_local

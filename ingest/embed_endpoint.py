@@ -18,7 +18,8 @@ TOO_MANY = (400, 413, 422)  # what endpoints answer to more than they take at on
 ENDPOINT_TIMEOUT = 60.0  # seconds
 ENDPOINT_CONNECT = 5.0  # seconds
 ENDPOINT_RETRIES = 4  # the client waits as Retry-After says, else exponentially
-QUERY_RETRIES = 1  # of a single text, for which a reader waits
+FEW = 40  # texts, as a question needs: a reader waits for them
+FEW_TIMEOUT, FEW_RETRIES = 20.0, 1
 PROBE = "How tall is the tower, and when was it built?"
 
 
@@ -88,8 +89,11 @@ class EndpointEmbedder:
     def _request(self, texts: list[str]) -> np.ndarray:
         import openai
 
+        client = self._open()
+        if len(texts) <= FEW:
+            timeout = openai.Timeout(FEW_TIMEOUT, connect=ENDPOINT_CONNECT)
+            client = client.with_options(max_retries=FEW_RETRIES, timeout=timeout)
         try:
-            client = self._open().with_options(max_retries=ENDPOINT_RETRIES if len(texts) > 1 else QUERY_RETRIES)
             reply = client.embeddings.create(input=texts, model=self._model, encoding_format="float")
             rows = sorted(reply.data, key=lambda item: item.index)
             got = np.asarray([row.embedding for row in rows], np.float32)
@@ -115,6 +119,7 @@ class EndpointEmbedder:
                     base_url=self._base_url,
                     api_key=self._key,
                     timeout=timeout,
+                    max_retries=ENDPOINT_RETRIES,
                     # A proxy of the environment is for what is elsewhere.
                     http_client=DefaultHttpxClient(timeout=timeout, trust_env=not loopback(self._base_url)),
                 )
@@ -132,7 +137,7 @@ def _reason(error: Exception) -> str:
     import openai
 
     if isinstance(error, openai.APITimeoutError):
-        return f"no answer within {ENDPOINT_TIMEOUT:.0f} s"
+        return "no answer in time"
     if isinstance(error, openai.APIStatusError):
         return f"HTTP {error.status_code}"
     if isinstance(error, openai.APIConnectionError):

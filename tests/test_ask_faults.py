@@ -65,7 +65,7 @@ def test_each_fault_is_told_and_nothing_is_lost(road, server, fault):
     assert not found.abstained
     assert (found.question, found.passages[0].metadata.title) == (QUESTION, "North Korea’s Own Pivot to ASEAN")
     if fault in WRITTEN:
-        assert [(s.text, s.quoted) for s in found.sentences] == [("Half an", False)]
+        assert [(s.text, s.verdict, s.quoted) for s in found.sentences] == [("Half an", "unsupported", False)]
         assert "incomplete" in found.notice and found.model == fault
     else:
         assert found.sentences and all(s.quoted and s.citations for s in found.sentences)

@@ -14,7 +14,7 @@ import pytest
 
 from ingest import UserError
 from ingest.embed import LocalEmbedder, open_embedder
-from ingest.embed_endpoint import ENDPOINT_BATCH, ENDPOINT_RETRIES, QUERY_RETRIES, EndpointEmbedder
+from ingest.embed_endpoint import ENDPOINT_BATCH, ENDPOINT_RETRIES, FEW, FEW_RETRIES, EndpointEmbedder
 from ingest.store import Store
 from ingest.sync import sync
 from tests.servers.embeddings import EmbeddingsServer, rotation
@@ -85,15 +85,15 @@ def test_an_endpoint_of_this_machine_is_never_asked_through_a_proxy(server, monk
 
 def test_a_busy_endpoint_is_asked_again(server):
     server.faults = [503, 429, 500]
-    assert EndpointEmbedder(server.url, "other", KEY).embed(["a", "b"]).shape == (2, 384)
-    assert (len(server.keys), server.sizes) == (4, [2])
+    assert EndpointEmbedder(server.url, "other", KEY).embed(["a"] * (FEW + 1)).shape == (FEW + 1, 384)
+    assert (len(server.keys), server.sizes) == (4, [FEW + 1])
 
 
 @pytest.mark.parametrize("status, tries", [(401, 1), (404, 1), (500, ENDPOINT_RETRIES + 1)])
 def test_a_failing_endpoint_is_one_line_without_the_key(server, status, tries):
     server.faults = [status] * 9
     with pytest.raises(UserError, match=rf"{server.url} \(model 'other'\) failed: HTTP {status}") as error:
-        EndpointEmbedder(server.url, "other", KEY).embed(["a", "b"])
+        EndpointEmbedder(server.url, "other", KEY).embed(["a"] * (FEW + 1))
     assert "EMBEDDING_BASE_URL" in str(error.value) and "\n" not in str(error.value) and KEY not in str(error.value)
     assert len(server.keys) == tries
 
@@ -102,7 +102,7 @@ def test_a_question_does_not_wait_long_for_an_endpoint_that_is_down(server):
     server.faults = [500] * 9
     with pytest.raises(UserError, match="HTTP 500"):
         EndpointEmbedder(server.url, "other", KEY).embed(["a question"])
-    assert len(server.keys) == QUERY_RETRIES + 1
+    assert len(server.keys) == FEW_RETRIES + 1
 
 
 @pytest.mark.parametrize(

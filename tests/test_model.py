@@ -219,6 +219,27 @@ def test_first_model_of_the_list_when_none_is_named(server, opened):
     assert model.name == "good"
 
 
+def test_a_model_that_thinks_unseen_and_does_not_stream(server, opened):
+    model = opened(server.url, "reasons")
+    assert ask(model) == ("Hello there.", None)
+    assert ask(model, stop=["\n"], logprobs=5) == ("Hello there.", None)
+    assert "stop" not in server.requests[-1]
+    found = model.capabilities()
+    assert not (found.grammar or found.json_schema or found.logprobs)
+    asked = len(server.requests)
+    assert model.capabilities() is found and len(server.requests) == asked
+
+
+def test_a_connection_that_was_kept_too_long_is_made_anew(server, opened):
+    assert ask(opened(server.url, "hangs_up_once")) == ("Hello there.", None)
+
+
+def test_a_model_of_this_machine_is_not_asked_of_openai(tmp_path):
+    for name in ("/models/some.gguf", "qwen2.5-coder-0.5b-instruct", "owner/name"):
+        with pytest.raises(UserError, match="unset one of the two"):
+            open_model(settings(tmp_path, CHAT_MODEL=name, OPENAI_API_KEY=KEY))
+
+
 def test_thinking_is_kept_out(server, opened):
     assert ask(opened(server.url, "thinks")) == ("Hello there.", None)
 

@@ -167,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self.good()
 
     def broke(self):
-        self.fail(429, "You exceeded your current quota", retry_after="0")
+        said = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+        self.json(429, {"error": said}, retry_after="0")
 
     def broken(self):
         self.fail(500, "boom")
@@ -248,6 +249,27 @@ class _Handler(BaseHTTPRequestHandler):
     def able_later(self):
         """Fails for a while, as a server does that is still starting."""
         return self.fail(503, "starting") if self.owner.times("able_later") <= 6 else self.able()
+
+    def reasons(self):
+        """As OpenAI's models that think unseen: no log-probabilities (403), no streaming, thinking counted alone."""
+        if "logprobs" in self.body:
+            return self.fail(403, "You are not allowed to request logprobs from this model")
+        if self.body.get("stream"):
+            return self.fail(400, "Your organization must be verified to stream this model.", "stream")
+        told = self.body["max_tokens"] > 1000
+        usage = {"prompt_tokens": 7, "completion_tokens": 300, "total_tokens": 307}
+        usage["completion_tokens_details"] = {"reasoning_tokens": 290 if told else 300}
+        message = {"role": "assistant", "content": "Hello there." if told else ""}
+        choice = {"index": 0, "message": message, "finish_reason": "stop" if told else "length"}
+        whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+        return self.json(200, {**whole, "choices": [choice], "usage": usage})
+
+    def hangs_up_once(self):
+        """Closes the connection without a word, as a kept one that is too old."""
+        if not self.first_time():
+            return self.good()
+        self.close_connection = True
+        return None
 
     def picky(self):
         """Refuses what the newest hosted models refuse, one parameter at a time."""
