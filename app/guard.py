@@ -51,6 +51,7 @@ _DOORS = re.compile(r"/v1/|/mcp(?:/|\Z)")
 # Path segments, characters and second encodings that no route of ours has.
 _TRICKS = re.compile(r"//|\\|%|/\.{1,2}(?:/|\Z)|file=|[\x00-\x20\x7f]")
 _IN_BODY = re.compile(r"/gradio_api/(?:queue/join|component_server|cancel|reset)/?")  # these name a session there
+_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Gradio's clients make up letters and digits, or a UUID
 _UNTRUSTED = (b"x-forwarded-host", b"x-gradio-server")  # Gradio would take its own address from them
 
 
@@ -113,7 +114,7 @@ class Guard:
         if host not in self._hosts and "*" not in self._hosts:
             raise RefusedError(400, "This server is not known by that name.")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and not _is_origin_of(origin, headers.get("host")):
             raise RefusedError(403, "Requests from other sites are refused.")
         if headers.get("sec-fetch-site") == "cross-site" and request.method not in ("GET", "HEAD"):
             raise RefusedError(403, "Requests from other sites are refused.")
@@ -153,6 +154,8 @@ class Guard:
             body = await body_of(receive)
             named.append(_session_of(body, request.headers.get("content-type", "")))
             receive = again(body, receive)
+        if not all(map(_SESSION.fullmatch, named)):  # they are remembered
+            raise RefusedError(400, "That is no name of a session.")
         if not all(self._sessions.belongs(session, user) for session in named):
             raise RefusedError(403, "This session is another user's.")
         return receive
@@ -200,6 +203,15 @@ def _session_of(body: bytes, kind: str) -> str:
     if not isinstance(session, str):
         raise RefusedError(400, "The request names no session.")
     return session
+
+
+def _is_origin_of(origin: str, host: str | None) -> bool:
+    """Whether the origin is the one that is asked; no malformed one is."""
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return bool(place) and place == host
 
 
 def _host_name(host: str) -> str:

@@ -19,8 +19,9 @@ _UNSEEN = re.compile(
 )
 _LOOK = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\1(?![\w*])|`([^`\n]{1,200})`")
 # Many programs make a bare address a link; broken by a backslash it is read, and leads nowhere.
-_ADDRESS = r":(?=//)|(?<=\bwww)\."
-_ACTIVE = re.compile(rf"([\[\]<$`]|{_ADDRESS})", re.IGNORECASE)
+_ADDRESS = r":(?=//)|(?<!:)/(?=/)|(?<=www)\.|(?<=mailto):"
+# The backslash too: before a bracket that is escaped already, ours would free it, and \( opens a formula.
+_ACTIVE = re.compile(rf"([\\\[\]<$`]|{_ADDRESS})", re.IGNORECASE)
 _MARKDOWN = re.compile(rf"([\\`*_\[\]<>#|~$!]|{_ADDRESS})", re.IGNORECASE)
 
 

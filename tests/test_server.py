@@ -240,6 +240,8 @@ def test_other_sites_are_refused(plain: App) -> None:
         own + "1",
         own.replace("127.0.0.1", "localhost"),
         own + ".evil.example",
+        "http://[",
+        "http://[::1]evil",
         "",
     ]
     for origin in foreign:
@@ -249,6 +251,13 @@ def test_other_sites_are_refused(plain: App) -> None:
     assert raw(plain, post, f"Origin: {own}", "Origin: http://evil.example", "Content-Length: 2", body=b"{}") == 400
     assert raw(plain, post, "Sec-Fetch-Site: cross-site", "Content-Length: 2", body=b"{}") == 403
     assert raw(plain, post, f"Origin: {own}", "Content-Length: 2", body=b"{}") == 400  # ours: read, and found wanting
+
+
+def test_a_malformed_origin_is_refused_with_the_security_headers(plain: App) -> None:
+    reply = plain.client.get("/config", headers={"origin": "http://["})
+    assert reply.status_code == 403
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert all(part in reply.headers["content-security-policy"] for part in CSP)
 
 
 def test_no_reply_allows_another_site_to_read_it(plain: App) -> None:
@@ -495,6 +504,20 @@ def test_forged_cookies_are_nobody(locked: App, bob: httpx.Client) -> None:
         assert raw(locked, "GET /config HTTP/1.1", header) in (400, 401), header
 
 
+def test_our_cookie_is_found_among_others_in_no_time() -> None:
+    """Not by http.cookies: its time grows with the square of the length (CVE-2024-7592), and this is before log-in."""
+    door = Login({"alice": PASSWORD})
+    ours = f"{login.COOKIE}={door.cookie('alice')}"
+    for header in (ours, f"a=1; {ours}", f'b="x";{ours} ; c', f"x{login.COOKIE}=1; {ours}", f"{ours}; {'y' * 2000}"):
+        assert door.by_cookie(header) == "alice", header
+    for header in (f"x{ours}", f"{login.COOKIE}=; {ours}", f"a=1, {ours}", ours.upper()):
+        assert door.by_cookie(header) is None, header
+    assert door.by_cookie(f"{'y' * 5000}; {ours}") is None, "only 4 KB of cookies are looked at"
+    start = time.perf_counter()
+    assert door.by_cookie(f'{login.COOKIE}="' + "\\" * 60_000) is None
+    assert time.perf_counter() - start < 0.05
+
+
 def test_forged_keys_are_nobody(locked: App) -> None:
     keys = ["Bearer", "Bearer ", "Bearer :", "Bearer alice", "Bearer alice:", "Bearer :x", "Basic !", "Basic 4pyT", "x"]
     for n, value in enumerate([*keys, "Basic " + base64.b64encode(b"\xff:\xff").decode(), "Bearer é:é"]):
@@ -532,6 +555,16 @@ def test_many_addresses_are_held_together() -> None:
     for n in range(login.ALL_TRIES - login.TRIES):
         tries.note(f"10.0.{n // 250}.{n % 250}")
     assert tries.blocked("192.0.2.200")
+
+
+def test_addresses_of_ipv4_are_apart_also_where_they_come_as_ipv6() -> None:
+    """With --host :: each client of IPv4 comes as ::ffff:a.b.c.d, all of them in one /64."""
+    tries = Tries()
+    for _ in range(login.TRIES):
+        tries.note("::ffff:192.0.2.1")
+    assert tries.blocked("::ffff:192.0.2.1")
+    assert tries.blocked("192.0.2.1"), "the same guesser"
+    assert not tries.blocked("::ffff:192.0.2.2")
 
 
 def test_wrong_log_ins_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -591,6 +624,15 @@ def test_no_one_can_push_out_the_owner_of_a_session(alice: httpx.Client, bob: ht
     for n in range(1100):
         bob.post("/gradio_api/reset", json={"session_hash": f"flood{n}", "event_id": "x", "fn_index": 0})
     assert Page.open(bob, page.session).call("status").status_code == 403
+
+
+@pytest.mark.parametrize("session", ["", "a" * 65, "a" * 1_000_000, "a b", "a\n", "../a", "é"])
+def test_the_name_of_a_session_is_short_and_plain(bob: httpx.Client, session: str) -> None:
+    """Who owns it is remembered, and a name of 2 MB a thousand times is more than the machine has."""
+    body = {"session_hash": session, "event_id": "x", "fn_index": 0}
+    assert bob.post("/gradio_api/reset", json=body).status_code == 400
+    if len(session) < 100:
+        assert bob.get("/gradio_api/queue/data", params={"session_hash": session or " "}).status_code == 400
 
 
 def test_an_upload_is_read_by_no_route(alice: httpx.Client, bob: httpx.Client, locked: App) -> None:
