@@ -36,12 +36,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOGIN_PAUSE = 0.5  # seconds before a wrong password is answered
 LOGIN_BYTES = 4096
+UPLOADS = 8  # at the same moment: none of them counts yet among those that wait
 SESSIONS = 1000  # browser sessions of one user whose owner is remembered
 
 # What the page and the other doors use. Of Gradio's routes, those that read files, proxy, show
 # schemas or run code by name are left out.
 _ROUTES = re.compile(
-    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/login|/(?:room|assets|static|v1)/.+|/mcp/?"
+    r"/|/whoami|/logout|/config|/theme\.css|/favicon\.ico|/robots\.txt|/login|/(?:room|assets|static|v1)/.+|/mcp/?"
     r"|/gradio_api/(?:queue/(?:join|data)|upload|component_server|cancel|reset|startup-events|info|heartbeat/[a-z0-9-]{1,40})/?"
 )
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
@@ -75,6 +76,7 @@ class Guard:
         self._login = Login(users)
         self._tries = Tries()
         self._sessions = _Sessions()
+        self._uploading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what must be refused; pass on the rest with headers added."""
@@ -102,10 +104,20 @@ class Guard:
             return await _unknown(request, send)
         if self._login.users:
             receive = await self._own_session(request, receive, user or "")
-        if request.path.startswith(UPLOAD) and not await asyncio.to_thread(self._has_room):
-            raise RefusedError(503, "Too many uploads wait to be added: try again later.")
+        if request.path == "/whoami":  # the page keeps each user's chats apart in the browser
+            return await text(send, 200, json.dumps({"user": user}), {"content-type": "application/json"})
+        if request.path == "/logout" and request.method == "POST":
+            return await text(send, 303, "", {"location": "/login", "set-cookie": f"{COOKIE}=; Path=/; Max-Age=0"})
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNTRUSTED]
-        return await self._app(scope, receive, send)
+        if not request.path.startswith(UPLOAD):
+            return await self._app(scope, receive, send)
+        if self._uploading >= UPLOADS or not await asyncio.to_thread(self._has_room):
+            raise RefusedError(503, "Too many uploads wait to be added: try again later.")
+        self._uploading += 1
+        try:
+            return await self._app(scope, receive, send)
+        finally:
+            self._uploading -= 1
 
     def _check(self, request: Request) -> None:
         """Hosts, origins, routes and sizes. Raises `RefusedError`."""

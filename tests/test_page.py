@@ -834,3 +834,37 @@ def test_the_weights_of_the_embedded_model_are_not_needed_to_open_the_page(visit
         turn = answered(page)
         assert "No model wrote this" in turn.locator(".told").inner_text()
         assert ZONES_SENTENCE in turn.locator(".answer").inner_text()
+
+
+def test_two_users_of_one_browser_do_not_see_each_others_chats(browser, script, folders):
+    """They log in and out by the page; what Alice asked is there again when she is back."""
+
+    def enter(page, user):
+        page.fill("input[name=user]", user)
+        page.fill("input[name=password]", f"{user}-secret")
+        page.press("input[name=password]", "Enter")
+        page.wait_for_function("document.querySelector('.scope')?.textContent")
+
+    def leave(page):
+        page.click("#logout")
+        page.wait_for_selector("input[name=user]")
+
+    models = {"OPENAI_BASE_URL": script.url, "CHAT_MODEL": "scripted"}
+    with serving(APP_AUTH="alice:alice-secret,bob:bob-secret", **models, **folders) as address:
+        visit = Visit(browser, address)
+        page = visit.page
+        page.goto(address)
+        enter(page, "alice")
+        ask(page, ZONES)
+        answered(page)
+        page.fill("#question", "a draft of Alice's")
+        leave(page)
+        enter(page, "bob")
+        assert page.input_value("#question") == "" and page.locator(".turn").count() == 0
+        assert "None yet" in page.inner_text(".chats")
+        leave(page)
+        enter(page, "alice")
+        page.wait_for_selector(".chats button")
+        assert "special economic zones" in page.inner_text(".chats")
+        visit.check()
+        visit.context.close()

@@ -37,9 +37,9 @@ const call = async (name, value = null) =>
 
 const store = {
   base: null,
-  open() {
+  open(user) {
     return new Promise((resolve) => {
-      const request = indexedDB.open("reading-room", 1);
+      const request = indexedDB.open(user ? `reading-room of ${user}` : "reading-room", 1);
       request.onupgradeneeded = () => request.result.createObjectStore("chats", { keyPath: "id" });
       request.onsuccess = () => { this.base = request.result; resolve(); };
       request.onerror = () => resolve();   // private windows: the chats last as long as the page
@@ -63,8 +63,19 @@ const store = {
   remove(id) { return this.run("readwrite", (chats) => chats.delete(id)); },
 };
 
+/* Who is logged in; what another one left in this tab is forgotten. */
+async function whoAmI() {
+  const user = await fetch("/whoami").then((reply) => reply.json()).then((known) => known.user).catch(() => "");
+  if (sessionStorage.getItem("user") !== user) sessionStorage.clear();
+  sessionStorage.setItem("user", user);
+  $("#logout").hidden = !user;
+  $("#logout").onclick = () => fetch("/logout", { method: "POST" }).then(() => location.assign("/login"));
+  return user;
+}
+
 async function loadChats() {
-  await store.open();
+  await store.open(await whoAmI());
+  if (!$("#question").value) showDraft();
   chats = ((await store.all()) || []).sort((a, b) => b.changed - a.changed);
   openChat(chats.find((one) => one.id === sessionStorage.getItem("chat")) || null);
 }
@@ -911,7 +922,6 @@ function mounted() {
   ready.page = true;
   document.documentElement.lang = "en";
   listen();
-  if (!$("#question").value) showDraft();
   loadChats().then(() => { loadSources(); watchConnection(); loadModels().then(watchConnection); $("#question").focus(); });
 }
 
