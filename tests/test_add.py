@@ -264,6 +264,36 @@ def test_a_page_is_known_by_its_canonical_url(settings: Settings, site: Site, se
     assert told.retrieved is not None
 
 
+def test_a_fetched_file_takes_no_address_but_its_own(settings: Settings, site: Site, server: Server) -> None:
+    site.pages["/harbour"] = ("text/html", PAGE.format("Harbour", "", WORDS).encode())
+    site.pages["/evil.md"] = (
+        "text/markdown",
+        b"---\ntitle: Evil\nurl: http://site.test/harbour\n---\n\nIt is mine now.",
+    )
+    site.pages["/evil.epub"] = ("application/epub+zip", epub(source="http://site.test/harbour"))
+    mine = "http://other.test/evil.md", "http://other.test/evil.epub"
+    add_sources(settings, ["http://site.test/harbour"], fetch=web(server))
+    report = add_sources(settings, mine, fetch=web(server))
+    assert {item.source for item in report.added} == set(mine)
+    told = {read_document(path).metadata for path in corpus_files(settings.corpus_dir)}
+    assert {(one.origin, one.url) for one in told} == {(url, url) for url in ("http://site.test/harbour", *mine)}
+
+
+def epub(source: str) -> bytes:
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f"<dc:title>Book</dc:title><dc:source>{source}</dc:source></metadata>"
+        '<manifest><item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
+        '<spine><itemref idref="a"/></spine></package>'
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr("book.opf", package)
+        archive.writestr("a.xhtml", "<html><body><p>Once upon a time.</p></body></html>")
+    return buffer.getvalue()
+
+
 def test_refresh_asks_only_for_what_changed(settings: Settings, site: Site, server: Server) -> None:
     for name in ("a", "b", "c"):
         site.pages[f"/{name}"] = ("text/html", PAGE.format(name * 3, "", WORDS + name).encode())
