@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from loopback import Server, public, reply, serving
 
+import ingest.add
 from ingest import UserError
 from ingest.add import AddReport, Upload, add_sources, refresh_sources
 from ingest.corpus import corpus_files, read_document
@@ -222,6 +223,21 @@ def test_one_bad_source_never_stops_the_rest(settings: Settings, source: Path) -
         "127.0.0.1": "127.0.0.1 is not a public address",
         "localhost": "localhost is a name of a local network",
     }
+
+
+def test_an_unforeseen_fault_is_one_named_failure(
+    settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(data: bytes, name: str, *_: object) -> object:
+        return 1 / 0 if name == "bad.md" else read_as(data, name)
+
+    read_as = ingest.add.read_as
+    monkeypatch.setattr(ingest.add, "read_as", read)
+    for name in ("a.md", "bad.md", "c.md"):
+        (source / name).write_text(f"Words of {name}.", encoding="utf-8")
+    report = add_sources(settings, [str(source)])
+    assert counts(report) == (2, 0, 0, 1)
+    assert report.failed[0].reason == "reading it failed unforeseen (ZeroDivisionError)"
 
 
 def test_an_archive_gives_its_members(settings: Settings, source: Path) -> None:
