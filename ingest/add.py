@@ -33,6 +33,9 @@ from ingest.settings import Settings
 FEED_LIMIT = 20
 _ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
 _SITEMAP_PARTS = 10
+# Of these the reader has checked that the address they state is their own host's; any other file may claim
+# any address, and would take the place of the article that has it.
+_PAGES = ("html", "mhtml")
 _XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
 
 Fetcher = Callable[..., "Fetched | None"]
@@ -207,7 +210,9 @@ class _Adder:
             if inside:
                 raise
             return list(self._members(data, origin))
-        if answer and not fixed:
+        if answer and kind not in _PAGES:
+            document = replace(document, metadata=replace(document.metadata, url=answer.url))
+        elif answer and not fixed:
             origin = document.metadata.url or origin
         status, path = self._store(document, kind, data, digest, origin, answer)
         return [(status, Added(origin, path))]

@@ -85,3 +85,5 @@ def _guarded(job: Job) -> list[Job | Outcome]:
         return [("failed", Added(job.source, reason=str(error)))]
     except OSError as error:
         return [("failed", Added(job.source, reason=error.strerror or str(error)))]
+    except Exception as error:  # noqa: BLE001 - a fault of ours on one source must not lose all the others
+        return [("failed", Added(job.source, reason=f"reading it failed unforeseen ({type(error).__name__})"))]

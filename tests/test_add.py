@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from loopback import Server, public, reply, serving
 
+import ingest.add
 from ingest import UserError
 from ingest.add import AddReport, Upload, add_sources, refresh_sources
 from ingest.corpus import corpus_files, read_document
@@ -224,6 +225,21 @@ def test_one_bad_source_never_stops_the_rest(settings: Settings, source: Path) -
     }
 
 
+def test_an_unforeseen_fault_is_one_named_failure(
+    settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(data: bytes, name: str, *_: object) -> object:
+        return 1 / 0 if name == "bad.md" else read_as(data, name)
+
+    read_as = ingest.add.read_as
+    monkeypatch.setattr(ingest.add, "read_as", read)
+    for name in ("a.md", "bad.md", "c.md"):
+        (source / name).write_text(f"Words of {name}.", encoding="utf-8")
+    report = add_sources(settings, [str(source)])
+    assert counts(report) == (2, 0, 0, 1)
+    assert report.failed[0].reason == "reading it failed unforeseen (ZeroDivisionError)"
+
+
 def test_an_archive_gives_its_members(settings: Settings, source: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -262,6 +278,36 @@ def test_a_page_is_known_by_its_canonical_url(settings: Settings, site: Site, se
     told = read_document(corpus_files(settings.corpus_dir)[0]).metadata
     assert (told.origin, told.url, told.site) == (urls[1], urls[1], "site.test")
     assert told.retrieved is not None
+
+
+def test_a_fetched_file_takes_no_address_but_its_own(settings: Settings, site: Site, server: Server) -> None:
+    site.pages["/harbour"] = ("text/html", PAGE.format("Harbour", "", WORDS).encode())
+    site.pages["/evil.md"] = (
+        "text/markdown",
+        b"---\ntitle: Evil\nurl: http://site.test/harbour\n---\n\nIt is mine now.",
+    )
+    site.pages["/evil.epub"] = ("application/epub+zip", epub(source="http://site.test/harbour"))
+    mine = "http://other.test/evil.md", "http://other.test/evil.epub"
+    add_sources(settings, ["http://site.test/harbour"], fetch=web(server))
+    report = add_sources(settings, mine, fetch=web(server))
+    assert {item.source for item in report.added} == set(mine)
+    told = {read_document(path).metadata for path in corpus_files(settings.corpus_dir)}
+    assert {(one.origin, one.url) for one in told} == {(url, url) for url in ("http://site.test/harbour", *mine)}
+
+
+def epub(source: str) -> bytes:
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f"<dc:title>Book</dc:title><dc:source>{source}</dc:source></metadata>"
+        '<manifest><item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
+        '<spine><itemref idref="a"/></spine></package>'
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr("book.opf", package)
+        archive.writestr("a.xhtml", "<html><body><p>Once upon a time.</p></body></html>")
+    return buffer.getvalue()
 
 
 def test_refresh_asks_only_for_what_changed(settings: Settings, site: Site, server: Server) -> None:

@@ -377,6 +377,37 @@ def test_front_matter_that_is_none_stays_text() -> None:
         assert "Body" in read(text.encode(), "a.md").text
 
 
+ODD = ("x: !!bool maybe", "d: !!timestamp foo", "a: !!int ''", f"x: 0x{'f' * 4000}", "? [a]\n: b", "=: x", "&a x: *a")
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_odd_front_matter_costs_no_text(line: str) -> None:
+    assert "Body." in read(f"---\n{line}\n---\n\nBody.".encode(), "a.md").text
+
+
+@pytest.mark.parametrize("last", ["#\n  *f", "!!seq [#\n  *f]"])
+def test_front_matter_full_of_aliases_is_not_unfolded(last: str) -> None:
+    lines = ["a: !!seq &a [x, x, x, x, x]"]
+    for name, before in zip("bcdef", "abcde", strict=True):
+        lines.append(f"{name}: !!seq &{name}\n" + f"- #\n  *{before}\n" * 5)
+    front = "\n".join([*lines, f"author: {last}"])
+    assert read(f"---\n{front}\n---\n\nBody.".encode(), "a.md").metadata.author is None
+
+
+@pytest.mark.parametrize(
+    ("written", "iso"),
+    [
+        ("2024-02-03", "2024-02-03"), ("'2024-02-03'", "2024-02-03"),
+        ("2024-02-03T10:05:00Z", "2024-02-03T10:05:00+00:00"), ("2024-2-3 9:05:00", "2024-02-03T09:05:00"),
+        ("2024-02-03 10:05:00 -5", "2024-02-03T10:05:00-05:00"), ("3 Feb 2024", "2024-02-03"), ("~", None),
+        ("2024-02-03t10:05:00.12+01:30", "2024-02-03T10:05:00+01:30"), ("yesterday", None), ("", None),
+    ],
+)  # fmt: skip
+def test_dates_of_front_matter_are_read_as_yaml_has_them(written: str, iso: str | None) -> None:
+    told = read(f"---\ntitle: 1984\ndate: {written}\nauthor: [Ann, ~]\n---\n\nBody.".encode(), "a.md").metadata
+    assert (told.title, told.author, told.published) == ("1984", "Ann", iso)
+
+
 @pytest.mark.parametrize(
     ("encoding", "text"),
     [

@@ -33,6 +33,7 @@ _REFUSED = {
     "cp037",
 }
 _SAMPLE = 64_000
+_NULLS = ("~", "null", "Null", "NULL")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -119,8 +120,8 @@ def read_markdown(data: bytes, name: str, charset: str | None = None) -> Documen
         for key in keys:
             value = fields.get(key)
             if isinstance(value, list):
-                value = ", ".join(str(v) for v in value if v)
-            if value not in (None, "", {}):
+                value = ", ".join(str(v) for v in value if v and v not in _NULLS)
+            if value and value not in _NULLS:
                 return one_line(str(value))
         return None
 
@@ -129,7 +130,7 @@ def read_markdown(data: bytes, name: str, charset: str | None = None) -> Documen
         name=name,
         title=stated("title"),
         author=stated("author", "authors", "by"),
-        published=iso_date(stated("published", "date", "pubdate", "publishdate")),
+        published=iso_date(_padded(stated("published", "date", "pubdate", "publishdate"))),
         url=web_url(stated("url", "canonical", "canonical_url", "source")),
         site=stated("site", "website"),
         section=stated("section"),
@@ -138,13 +139,37 @@ def read_markdown(data: bytes, name: str, charset: str | None = None) -> Documen
     )
 
 
+class _Loader(yaml.BaseLoader):
+    """Every value is text as written, or a list or map of such: no tag can make anything else of it.
+
+    Aliases are how a small YAML file becomes a huge object; front matter has no use for them.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        """The next node, if it is no alias and has neither an anchor nor a tag."""
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor or getattr(event, "tag", None):
+            raise yaml.composer.ComposerError(None, None, "aliases and tags are not read", event.start_mark)
+        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[arg-type]
+        return node
+
+
+def _padded(date: str | None) -> str | None:
+    """A time as YAML lets one write it ("2024-2-3 9:05:00 -5") with the zeros that ISO 8601 asks for."""
+    found = yaml.constructor.SafeConstructor.timestamp_regexp.match(date or "")
+    if not found or not found["hour"]:
+        return date
+    zone = f"{found['tz_sign']}{found['tz_hour']:0>2}:{found['tz_minute'] or '00'}" if found["tz_sign"] else ""
+    day = f"{found['year']}-{found['month']:0>2}-{found['day']:0>2}"
+    return f"{day} {found['hour']:0>2}:{found['minute']}:{found['second']}{zone or found['tz'] or ''}"
+
+
 def _front_matter(text: str) -> tuple[dict[str, object], str]:
     found = _FRONT_MATTER.match(text.lstrip("\ufeff"))
-    # Aliases are how a small YAML file becomes a huge object; front matter has no use for them.
-    if not found or re.search(r"(?m)[:\-\[,]\s*[&*]\w", found[1]):
+    if not found:
         return {}, text
     try:
-        loaded = yaml.safe_load(found[1])
+        loaded = yaml.load(found[1], Loader=_Loader)  # noqa: S506 - it makes nothing but text
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}, text
     if not isinstance(loaded, dict):
