@@ -10,7 +10,7 @@ has `data-page`.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby, pairwise
@@ -19,14 +19,13 @@ from ingest.document import Document
 from ingest.sentences import sentence_spans
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(?=\S)")
-_HEADING_END = re.compile(r"[ \t]+#+[ \t]*$|[ \t]+$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{3,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 _RULE = re.compile(r" {0,3}([-*_])([ \t]*\1){2,}[ \t]*$")
 _ITEM = re.compile(r"([ \t]*)([-*+•‣◦]|\d{1,9}[.)])[ \t]+(?=\S)")
 _QUOTE = re.compile(r" {0,3}(>[ \t]?)+")
 _ROW = re.compile(r"[ \t]*\|")
-_ROW_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$")
+_ROW_RULE = re.compile(r"[ \t]*(?:\|[ \t]*)?:?--[-:| \t]*$")
 _CELL = re.compile(r"(?<!\\)\|")
 
 # What is hidden inside a line, and the element that the rest is shown in.
@@ -43,12 +42,15 @@ MOST_BARS = 100  # a line with more is no row of a table
 _LOOK = {1: "em", 2: "strong", 3: "strong"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Block:
-    """One thing on the page: `parts` are the (start, end) of its lines without their markers."""
+    """One thing on the page: `parts` are the (start, end) of its lines without their markers.
+
+    It grows line by line: copying the lines before for each would take quadratic time.
+    """
 
     kind: str
-    parts: tuple[tuple[int, int], ...]
+    parts: list[tuple[int, int]]
     number: int = 0
 
 
@@ -122,13 +124,13 @@ class _Writer:
             + "</tr>"
         )
 
-    def _inline(self, parts: tuple[tuple[int, int], ...]) -> str:
+    def _inline(self, parts: Sequence[tuple[int, int]]) -> str:
         """Lines joined by the line break that stands between them, emphasis found across them."""
         if len(parts) == 1 or all(a[1] + 1 == b[0] for a, b in pairwise(parts)):
             return self._sentence_runs(list(self._emphasis(parts[0][0], parts[-1][1])))
         return self._sentence_runs([run for part in parts for run in [*self._emphasis(*part), _Run(0, 0)]])
 
-    def _plain(self, parts: tuple[tuple[int, int], ...]) -> list[_Run]:
+    def _plain(self, parts: Sequence[tuple[int, int]]) -> list[_Run]:
         return [_Run(parts[0][0], parts[-1][1])] if parts else []
 
     def _emphasis(self, start: int, end: int, look: str = "", depth: int = 0) -> Iterator[_Run]:
@@ -202,9 +204,9 @@ def _blocks(text: str) -> list[_Block]:
         if mark and fence in ("", mark[1]):
             fence, open_kind = ("", "") if fence else (mark[1], "code")
             if fence:
-                found.append(_Block("code", ()))
+                found.append(_Block("code", []))
         elif fence:
-            found[-1] = replace(found[-1], parts=(*found[-1].parts, whole))
+            found[-1].parts.append(whole)
         else:
             open_kind = _line(found, open_kind, line, start)
     return [block for block in found if block.parts or block.kind == "rule"]
@@ -216,37 +218,43 @@ def _line(found: list[_Block], open_kind: str, line: str, start: int) -> str:
     if not line.strip():
         return ""
     if heading := _HEADING.match(line):
-        close = _HEADING_END.search(line, heading.end())
-        stop = start + (close.start() if close else len(line))
-        found.append(_Block(f"h{len(heading[1])}", ((start + heading.end(), stop),)))
+        first = start + heading.end()
+        found.append(_Block(f"h{len(heading[1])}", [(first, first + _heading_length(line[heading.end() :]))]))
         return ""
     if open_kind == "p" and (under := _UNDERLINE.match(line)) and len(found[-1].parts) == 1:
-        found[-1] = replace(found[-1], kind="h1" if under[1][0] == "=" else "h2")
+        found[-1].kind = "h1" if under[1][0] == "=" else "h2"
         return ""
     if _RULE.match(line):
-        found.append(_Block("rule", ()))
+        found.append(_Block("rule", []))
         return ""
     if open_kind == "row" and _ROW_RULE.match(line):
-        found[-1] = replace(found[-1], kind="head")
+        found[-1].kind = "head"
         return "row"
     if _ROW.match(line) and line.count("|") < MOST_BARS:
         found.append(_Block("row", _cells(line, start)))
         return "row"
     if item := _ITEM.match(line):
         number = int(item[2][:-1]) if item[2][0].isdigit() else 0
-        found.append(_Block("ol" if item[2][0].isdigit() else "ul", ((start + item.end(), end),), number))
+        found.append(_Block("ol" if item[2][0].isdigit() else "ul", [(start + item.end(), end)], number))
         return "item"
     quote = _QUOTE.match(line)
     kind = "quote" if quote else "p"
     first = start + (quote.end() if quote else len(line) - len(line.lstrip()))
     if open_kind == kind or (open_kind in ("item", "quote") and not quote):
-        found[-1] = replace(found[-1], parts=(*found[-1].parts, (first, end)))
+        found[-1].parts.append((first, end))
         return open_kind
-    found.append(_Block(kind, ((first, end),)))
+    found.append(_Block(kind, [(first, end)]))
     return kind
 
 
-def _cells(line: str, start: int) -> tuple[tuple[int, int], ...]:
+def _heading_length(heading: str) -> int:
+    """How much of a heading is shown: not the white space at its end, nor the # that close it after some."""
+    words = heading.rstrip(" \t")
+    unclosed = words.rstrip("#")
+    return len(unclosed.rstrip(" \t") if unclosed.endswith((" ", "\t")) else words)
+
+
+def _cells(line: str, start: int) -> list[tuple[int, int]]:
     """The (start, end) of each cell of a table row, without the bars and white space around it."""
     bars = [match.start() for match in _CELL.finditer(line)]
     if len(bars) == 1 or line[bars[-1] + 1 :].strip():
@@ -256,4 +264,4 @@ def _cells(line: str, start: int) -> tuple[tuple[int, int], ...]:
         piece = line[left + 1 : right]
         begin = left + 1 + len(piece) - len(piece.lstrip())
         cells.append((start + begin, start + max(begin, left + 1 + len(piece.rstrip()))))
-    return tuple(cells)
+    return cells

@@ -1,23 +1,28 @@
 """Markdown text -> blocks: paragraphs, list items, table rows and the headings above them.
 
 A sentence never crosses a block. Only what bears on that is read of Markdown; offsets are
-kept exact. Knows nothing of sentences.
+kept exact. Knows nothing of sentences. No pattern may read a character more often than a few times:
+the texts are anybody's, and a long search holds up the whole server.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# `#### heading ##`, at most three spaces before it (CommonMark 4.2).
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+# `#### heading ##`, at most three spaces before it (CommonMark 4.2); `unclosed` takes the end off.
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{3,})[ \t]*$")  # below a heading of one line (CommonMark 4.3)
 _FENCE = re.compile(r" {0,3}(```|~~~)")
-_ITEM = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-*+•‣◦▪–—][ \t]+|\d{1,3}[.)][ \t]+|\(?[a-z0-9]{1,2}\)[ \t]+)")
+_ITEM = re.compile(r"[ \t]*(?:(?:>[ \t]?)+[ \t]*)?(?:[-*+•‣◦▪–—][ \t]+|\d{1,3}[.)][ \t]+|\(?[a-z0-9]{1,2}\)[ \t]+)")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _ROW = re.compile(r"[ \t]*\|")
 _MARKUP_ONLY = re.compile(r"[\s\-=*_|:+~`>#.]*$")  # rules, table lines, empty quotes
-_EMPHASIS = re.compile(r"(\*{1,3}|_{2,3}|`)(?=\S)(.+?)(?<=\S)\1")
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_TITLE = 1000  # characters of a heading that are kept: it is repeated with each passage below it
+_MARK = re.compile(r"[*_`]")
+# What emphasis ends with, the longest first where one begins another.
+_CLOSERS = {mark: re.compile(rf"(?<=\S){re.escape(mark)}") for mark in ("***", "**", "*", "___", "__", "`")}
+# A link, or a bracket that begins none: read to its end too, for no link can begin inside of it.
+_LINK = re.compile(r"!?\[([^\]]*)(?:\](?:\([^)]*(\)|$))?|$)")
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class _Scanner:
             self._alone(start, line)
         elif heading := _HEADING.match(line):
             self.close()
-            self._head(len(heading[1]), heading[2])
+            self._head(len(heading[1]), unclosed(line[heading.end() :]))
         elif self._open_lines == 1 and (under := _UNDERLINE.match(line)):
             self._open = None
             self._head(1 if under[1][0] == "=" else 2, self._open_text)
@@ -92,7 +97,7 @@ class _Scanner:
 
     def _head(self, level: int, title: str) -> None:
         self._path = [entry for entry in self._path if entry[0] < level]
-        self._path.append((level, plain(title)))
+        self._path.append((level, plain(title)[:_TITLE].rstrip()))
         self._region += 1
         self._open_lines = 0
 
@@ -125,7 +130,29 @@ class _Scanner:
 
 def plain(markdown: str) -> str:
     """One line of Markdown without emphasis, code marks and link targets."""
-    text = _LINK.sub(r"\1", markdown)
+    text = _LINK.sub(lambda link: str(link[1] if link[2] else link[0]), markdown)
     for _ in range(3):
-        text = _EMPHASIS.sub(r"\2", text)
+        text = _without_emphasis(text)
     return " ".join(text.split())
+
+
+def unclosed(heading: str) -> str:
+    """The words of a heading, without the white space and the # that may close it."""
+    return heading.rstrip(" \t").rstrip("#").rstrip(" \t")
+
+
+def _without_emphasis(text: str) -> str:
+    """Without the outer marks of emphasis and code; a mark found unclosed once is not looked for again."""
+    kept, at, unclosed_marks = [], 0, set()
+    for start in (found.start() for found in _MARK.finditer(text)):
+        for mark in _CLOSERS if start >= at else ():
+            inner = start + len(mark)
+            if mark in unclosed_marks or not text.startswith(mark, start) or not text[inner : inner + 1].strip():
+                continue
+            closer = _CLOSERS[mark].search(text, inner + 1)
+            if closer:
+                kept += [text[at:start], text[inner : closer.start()]]
+                at = closer.end()
+                break
+            unclosed_marks.add(mark)
+    return "".join([*kept, text[at:]])

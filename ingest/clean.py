@@ -39,13 +39,16 @@ def clean_text(text: str) -> str:
     text = _REMOVED.sub("", text)
     if not _CONDITIONAL.search(text):
         return text
-    kept: list[str] = []
-    for at, char in enumerate(text):
-        before = kept[-1] if kept else ""
-        after = text[at + 1 : at + 2]
-        if not _CONDITIONAL.match(char) or _needed(before, char, after):
+    kept, last, before = [], 0, ""  # `before` is the last character kept
+    for match in _CONDITIONAL.finditer(text):
+        at, char = match.start(), match[0]
+        kept.append(text[last:at])
+        before = text[at - 1] if at > last else before
+        last = at + 1
+        if _needed(before, char, text[last : last + 1]):
             kept.append(char)
-    return "".join(kept)
+            before = char
+    return "".join([*kept, text[last:]])
 
 
 def _needed(before: str, char: str, after: str) -> bool:

@@ -26,7 +26,7 @@ MAX_BYTES = 50_000_000  # of one corpus file: about eight times the Bible
 _FRONT = re.compile(r"---[ \t]*\n(?:(.*?)\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _FRONT_CHARACTERS = 100_000  # more is no front matter, and YAML is slow
 _TEXT_FIELDS = [field.name for field in fields(Metadata) if field.name not in ("title", "pages")]
-_FIRST_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+_FIRST_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+([^ \t\n].*)", re.MULTILINE)
 _NAME_BYTES = 120
 _HOUR = 3600.0
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")  # names that Windows keeps for devices
@@ -197,7 +197,8 @@ def _text(value: object, name: str, path: Path) -> str | None:
 
 def _title(text: str, path: Path) -> str:
     heading = _FIRST_HEADING.search(text)
-    title = clean_line(heading[1])[:300].strip() if heading else ""
+    words = heading[1].rstrip(" \t").rstrip("#") if heading else ""  # without the # that may close it
+    title = clean_line(words)[:300].strip()
     return title or clean_line(path.stem.replace("_", " ").replace("-", " ")) or "Untitled"
 
 

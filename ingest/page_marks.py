@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 # A mark that begins a line has that line to itself, if the file was not edited.
 _MARK = re.compile(r"^<!-- page (\d{1,6}) -->\n?|<!-- page (\d{1,6}) -->", re.MULTILINE)
+_MARK_START = re.compile(r"(<!-- page )(?=\d)")
 
 
 def with_marks(text: str, pages: Sequence[int]) -> str:
@@ -25,6 +26,7 @@ def without_marks(text: str) -> tuple[str, tuple[int, ...]]:
     """The text without marks, and the offset in it at which each page begins, the first page first.
 
     A page whose mark is missing has no text of its own; a mark out of order is none.
+    What becomes a mark only when another is gone stays as text, with a space more, and no page is told.
     """
     pages: list[int] = []
     if "<!-- page " not in text:
@@ -39,6 +41,6 @@ def without_marks(text: str) -> tuple[str, tuple[int, ...]]:
             pages += [length] * (number - len(pages))
     parts.append(text[last:])
     bare = "".join(parts)
-    while _MARK.search(bare):  # marks within marks: nobody writes them in good faith
-        bare, pages = _MARK.sub("", bare), []
+    if _MARK.search(bare):  # marks within marks: nobody writes them in good faith
+        return _MARK_START.sub(r"\1 ", bare), ()
     return bare, tuple(pages)

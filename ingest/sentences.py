@@ -9,6 +9,7 @@ curly quotes, notes and Markdown marks into the wrong sentence.
 
 import importlib.util
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from ingest.blocks import blocks
 
 MAX_CHARACTERS = 1000  # a longer run without a stop is cut
 MAX_CJK = 300  # likewise, of characters that are each about a word
+_LONGEST_GLUED = 100  # characters that are kept in one piece when a long run is cut
 
 LANGUAGES = {
     "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
@@ -45,10 +47,12 @@ _CJK = (
 )
 _CLOSE = r"""[)\]}"'’”»›*_`」』）】》〉〕]"""
 _NOTE = r"\[(?:\d{1,4}|[a-z]|note \d+|citation needed)\]|[⁰¹²³⁴-⁹]"
-# A stop with what closes after it, before white space: . ! ? and the stops of other scripts.
+_STOPS = "[.!?…‼⁇-⁉؟۔।॥።፧။។៕]"
+# A stop with what closes after it, before white space: . ! ? and the stops of other scripts. Looked
+# for at the first of a run alone: where that fails the others would, each after reading the run anew.
 _STOP = re.compile(
     rf"(?P<cjk>[。！？｡]+{_CLOSE}*)"
-    rf"|(?P<stop>[.!?…‼⁇-⁉؟۔।॥።፧။។៕]+)(?:{_CLOSE}|{_NOTE})*(?=\s|(?<=[”»])[A-Z])"
+    rf"|(?<!{_STOPS})(?P<stop>{_STOPS}+)(?:{_CLOSE}|{_NOTE})*(?=\s|(?<=[”»])[A-Z])"
 )
 _HARD = re.compile(r"[!?‼⁇-⁉؟۔।॥።፧။។៕]")
 _WORD_BEFORE = re.compile(r"[^\s(\[{\"“‘«„—–/*]*$")
@@ -103,12 +107,12 @@ def block_sentences(text: str, start: int, end: int, rules: Punkt) -> Iterator[t
 
 
 def _boundaries(block: str, rules: Punkt) -> Iterator[int]:
-    whole = [match.span() for match in _KEEP_WHOLE.finditer(block)]
+    whole = deque(match.span() for match in _KEEP_WHOLE.finditer(block))
     cased = any(char.isupper() for char in block)
     for match in _STOP.finditer(block):
         cut = match.end()
         while whole and whole[0][1] < cut:
-            whole.pop(0)
+            whole.popleft()
         if whole and whole[0][0] < match.start() < whole[0][1]:
             continue
         if match["cjk"]:
@@ -218,9 +222,10 @@ def _cut(block: str, start: int, limit: int) -> int:
     if places:
         clauses = [place for place in places if not block[place - 2 : place].isspace()]
         return max(clauses or places)
-    while limit - start > 1 and _GLUED.match(block, limit):
-        limit -= 1
-    return limit
+    whole = limit
+    while whole > max(start + 1, limit - _LONGEST_GLUED) and _GLUED.match(block, whole):
+        whole -= 1
+    return limit if _GLUED.match(block, whole) else whole
 
 
 @cache
