@@ -6,10 +6,11 @@ to readers (`rebuild`); make both visible in one transaction of the catalog (`Ca
 Whatever an interrupted run left behind is unseen, and the next run drops or finishes it.
 """
 
+import hashlib
 import json
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,12 @@ class _Space:
             "probe": self.probe,
             "made": MADE,
         }
+
+    @property
+    def mark(self) -> str:
+        """A short name of whose vectors these are."""
+        whole = f"{self.fingerprint} {self.dimension} {self.probe}"
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def sync(
@@ -145,7 +152,7 @@ class _Sync:
         self._progress, self._rebuild = progress, rebuild
         self._space = self._choose_space()
         self._preparer = Preparer(writer, embedder, self._space.number, MADE, progress, stop)
-        self._builder = Builder(settings, writer, self._space.number, progress)
+        self._builder = Builder(settings, writer, self._space.number, self._space.mark, progress)
         self._added = self._removed = 0
 
     def run(self) -> SyncReport:
@@ -203,7 +210,7 @@ class _Sync:
         probe = _probe(embedder)
         current = int(writer.meta("space") or 0)
         if not current:
-            return _Space(1, embedder.fingerprint, embedder.dimension, probe)
+            return self._under_way(1, probe)
         same = writer.fingerprint() == embedder.fingerprint and _alike(writer.meta("probe") or "", probe)
         if same and not self._rebuild:
             return _Space(current, embedder.fingerprint, embedder.dimension, writer.meta("probe") or "")
@@ -213,7 +220,17 @@ class _Sync:
                 "set now, or serves another model than it did: run `python -m ingest sync --rebuild`, or set "
                 "EMBEDDING_MODEL and EMBEDDING_BASE_URL back."
             )
-        return _Space(current + 1, embedder.fingerprint, embedder.dimension, probe)
+        return self._under_way(current + 1, probe)
+
+    def _under_way(self, number: int, probe: str) -> _Space:
+        """A space that is not live yet: as far as this embedder filled it before, else emptied."""
+        space = _Space(number, self._embedder.fingerprint, self._embedder.dimension, probe)
+        kept = self._writer.meta("filling")
+        before = _Space(**json.loads(kept)) if kept else None
+        if before and _alike(before.probe, probe) and replace(before, probe=probe) == space:
+            return before
+        self._writer.begin_space(number, json.dumps(asdict(space)))
+        return space
 
     def _commit(self, removed: list[str]) -> None:
         """Make what is prepared visible, together with the build of Chroma that belongs to it."""
