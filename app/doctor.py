@@ -62,6 +62,7 @@ def _index(settings: Settings) -> str:
     documents = store.catalog.documents()
     if not documents:
         raise UserError("The index is empty: python -m ingest sync")
+    store.check_model()
     first = store.catalog.document(documents[0].document_id)
     found = store.index.search(store.embedder.embed([first.metadata.title])[0], 1)
     if not found:

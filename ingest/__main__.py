@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest import UserError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ingest.sync import SyncReport
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+RETRY = 5.0  # seconds after which watch tries a refused sync again
+_TICK_MS = 500  # how often watch looks whether such a sync is due
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -219,15 +223,44 @@ def _remove(settings: Settings, options: argparse.Namespace, stop: threading.Eve
 def _watch(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
     from watchfiles import watch
 
+    corpus_dir = settings.corpus_dir
+    events = watch(
+        corpus_dir,
+        stop_event=stop,
+        raise_interrupt=False,
+        debounce=800,
+        rust_timeout=_TICK_MS,
+        yield_on_timeout=True,
+        ignore_permission_denied=True,  # the sync says which folder cannot be read
+    )
+    try:
+        next(events, None)  # opens the watcher: what changes during the first sync is told after it
+    except OSError as error:
+        raise UserError(
+            f"Cannot watch the corpus folder {corpus_dir} ({error}): see that it exists, or set CORPUS_DIR."
+        ) from error
     status = _sync_once(settings, stop)
-    print(f"Watching {settings.corpus_dir}; Ctrl-C ends it.", flush=True)
-    for changes in watch(settings.corpus_dir, stop_event=stop, raise_interrupt=False, debounce=800):
-        if any(path.lower().endswith(".md") for _, path in changes):
+    print(f"Watching {corpus_dir}; Ctrl-C ends it.", flush=True)
+    refused, again = "", 0.0
+    for changes in events:
+        if any(_concerns(corpus_dir, Path(path)) for _, path in changes) or (refused and time.monotonic() >= again):
             try:
                 status = _sync_once(settings, stop)
-            except UserError as error:  # such as another writer at work: the next change tries again
-                print(error, file=sys.stderr)
+                refused = ""
+            except UserError as error:  # such as another writer at work
+                if str(error) != refused:
+                    print(error, file=sys.stderr)
+                refused, again = str(error), time.monotonic() + RETRY
     return INTERRUPTED if stop.is_set() else status
+
+
+def _concerns(corpus_dir: Path, path: Path) -> bool:
+    """Whether a change of this path may be one of articles: it is one, or a folder, or may have been one."""
+    from ingest.corpus import ORIGINALS
+
+    if path.name.startswith(".") or path.is_relative_to(corpus_dir / ORIGINALS):
+        return False
+    return path.suffix.lower() == ".md" or path.is_dir() or not path.exists()
 
 
 if __name__ == "__main__":

@@ -135,6 +135,15 @@ class CatalogWriter(PreparedCatalog):
                 "INSERT OR REPLACE INTO vectors (space, key, digest, vector) VALUES (?, ?, ?, ?)", rows
             )
 
+    def begin_space(self, space: int, filled_by: str) -> None:
+        """Empty a space that nothing live uses, and keep who fills it from now on, before its first vector.
+
+        Vectors are known by space and text alone, so those of two embedders would mix unnoticed.
+        """
+        with self.write() as connection:
+            connection.execute("DELETE FROM vectors WHERE space = ?", (space,))
+            _set_meta(connection, {"filling": filled_by})
+
     def prepare_files(self, files: Sequence[FileState]) -> None:
         """Store files for the next `flip`."""
         with self.write() as connection:

@@ -34,8 +34,12 @@ class Build:
 class Builder:
     """Builds for one commit after another; `rebuilt` says why one was made from nothing, if it was."""
 
-    def __init__(self, settings: Settings, writer: CatalogWriter, space: int, progress: Report | None) -> None:
-        self._settings, self._writer, self._space, self._progress = settings, writer, space, progress
+    def __init__(
+        self, settings: Settings, writer: CatalogWriter, space: int, mark: str, progress: Report | None
+    ) -> None:
+        """Build from the vectors of `space`; `mark` names who made them."""
+        self._settings, self._writer, self._progress = settings, writer, progress
+        self._space, self._mark = space, mark
         self._chroma = settings.index_dir / CHROMA
         self.rebuilt = ""
 
@@ -77,12 +81,18 @@ class Builder:
     def _on_server(self) -> Build:
         identity = self._writer.meta("identity") or secrets.token_hex(6)
         self._writer.set_meta({"identity": identity})
-        name = f"article-chat-{identity}-{self._space}"
+        # With the mark, a collection that a killed build of another embedder left is not taken for this one's.
+        name = self._served() or f"article-chat-{identity}-{self._space}-{self._mark}"
         index = VectorIndex.on_server(self._settings, name, create=True)
         held = index.ids()
         self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
         obsolete = held.difference(entry for entry, _ in self._writer.entries("wanted"))
         return Build({"build": name, "seal": ""}, lambda: index.delete(list(obsolete)))
+
+    def _served(self) -> str:
+        """The collection of the last commit, if it is on a server and of these vectors."""
+        current = self._writer.meta("space") == str(self._space)
+        return (self._writer.meta("build") or "") if current and not self._writer.meta("seal") else ""
 
     def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Add entries, and see that each is found by its own vector; try once more what is not."""

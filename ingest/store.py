@@ -12,7 +12,8 @@ from ingest import UserError
 from ingest.builds import BrokenSealError, PrivateCopy
 from ingest.catalog import Catalog
 from ingest.catalog_schema import FILE_NAME
-from ingest.embed import Embedder, open_embedder
+from ingest.embed import Embedder, LocalEmbedder, open_embedder
+from ingest.embed_endpoint import PROBE
 from ingest.index import VectorIndex
 from ingest.lexical import TOKENS_FINGERPRINT
 from ingest.settings import Settings
@@ -20,6 +21,7 @@ from ingest.split import SPLITTER_FINGERPRINT
 
 CHROMA = "chroma"  # folder of the builds, in the index folder
 MADE = f"{SPLITTER_FINGERPRINT}/{TOKENS_FINGERPRINT}"  # what splits and tokenises here
+_PROBE_SAME = 0.99  # cosine similarity above which an endpoint still serves the model that it did
 SMALL_SELECTION = 2000  # passages that are searched exactly when a search is within some documents
 
 
@@ -121,6 +123,17 @@ class Store:
             self.catalog, self._identity = catalog, _identity(catalog.path)
         _check_made_by(self.catalog, self.embedder)
 
+    def check_model(self) -> None:
+        """Ask the embedder itself whether it is still the model that made the index: an endpoint is called.
+
+        Raises `UserError` when it is not, though endpoint and name are the same, or when it does not answer.
+        """
+        if not same_probe(self.catalog.meta("probe") or "", probe_of(self.embedder)):
+            raise UserError(
+                f"The embedder {self.embedder.fingerprint} serves another model than the one that made the index: "
+                "run `python -m ingest sync --rebuild`."
+            )
+
     def close(self) -> None:
         """Release files and connections."""
         self.index.close()
@@ -136,6 +149,21 @@ def _check_made_by(catalog: Catalog, embedder: Embedder) -> None:
         )
     if catalog.meta("made") != MADE:
         raise UserError("Another version of this program split the index: run `python -m ingest sync`.")
+
+
+def probe_of(embedder: Embedder) -> str:
+    """The vector of a fixed text, which tells two models behind one endpoint and name apart."""
+    if isinstance(embedder, LocalEmbedder):
+        return ""  # its fingerprint is the hash of the model itself
+    return json.dumps([round(float(x), 5) for x in embedder.embed([PROBE])[0]])
+
+
+def same_probe(stored: str, now: str) -> bool:
+    """Whether two answers of `probe_of` are of the same model."""
+    if not stored or not now:
+        return stored == now
+    a, b = np.array(json.loads(stored)), np.array(json.loads(now))
+    return a.shape == b.shape and float(a @ b) > _PROBE_SAME
 
 
 def _exact(vector: np.ndarray, k: int, vectors: dict[str, np.ndarray]) -> list[tuple[str, float]]:

@@ -6,33 +6,30 @@ to readers (`rebuild`); make both visible in one transaction of the catalog (`Ca
 Whatever an interrupted run left behind is unseen, and the next run drops or finishes it.
 """
 
+import hashlib
 import json
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from ingest import UserError, builds
 from ingest.catalog import Catalog
 from ingest.catalog_schema import FILE_NAME, DamagedError
 from ingest.catalog_writer import CatalogWriter
 from ingest.corpus import corpus_files, sweep
-from ingest.embed import Embedder, LocalEmbedder, open_embedder
-from ingest.embed_endpoint import PROBE
+from ingest.embed import Embedder, open_embedder
 from ingest.lock import writer_lock
 from ingest.prepare import Failed, Preparer, relative
 from ingest.progress import Progress, Report, Stop, StoppedError
 from ingest.rebuild import Builder
 from ingest.receipts import Receipts
 from ingest.settings import Settings
-from ingest.store import CHROMA, MADE
+from ingest.store import CHROMA, MADE, probe_of, same_probe
 
 _STATE = "catalog.state"  # size and time of the catalog as the last sync left it
 COMMIT = 2000  # passages after which a long sync makes visible what it has, ...
 GROWTH = 0.5  # ... or this share of the index, so that copying Chroma's folder stays cheap in sum
-_PROBE_SAME = 0.99  # cosine similarity above which an endpoint still serves the model that it did
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,12 @@ class _Space:
             "probe": self.probe,
             "made": MADE,
         }
+
+    @property
+    def mark(self) -> str:
+        """A short name of whose vectors these are."""
+        whole = f"{self.fingerprint} {self.dimension} {self.probe}"
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def sync(
@@ -145,7 +148,7 @@ class _Sync:
         self._progress, self._rebuild = progress, rebuild
         self._space = self._choose_space()
         self._preparer = Preparer(writer, embedder, self._space.number, MADE, progress, stop)
-        self._builder = Builder(settings, writer, self._space.number, progress)
+        self._builder = Builder(settings, writer, self._space.number, self._space.mark, progress)
         self._added = self._removed = 0
 
     def run(self) -> SyncReport:
@@ -200,11 +203,11 @@ class _Sync:
     def _choose_space(self) -> _Space:
         """The vectors to work with: the index's own, or a new set on a rebuild or the first run."""
         writer, embedder = self._writer, self._embedder
-        probe = _probe(embedder)
+        probe = probe_of(embedder)
         current = int(writer.meta("space") or 0)
         if not current:
-            return _Space(1, embedder.fingerprint, embedder.dimension, probe)
-        same = writer.fingerprint() == embedder.fingerprint and _alike(writer.meta("probe") or "", probe)
+            return self._under_way(1, probe)
+        same = writer.fingerprint() == embedder.fingerprint and same_probe(writer.meta("probe") or "", probe)
         if same and not self._rebuild:
             return _Space(current, embedder.fingerprint, embedder.dimension, writer.meta("probe") or "")
         if not self._rebuild:
@@ -213,7 +216,17 @@ class _Sync:
                 "set now, or serves another model than it did: run `python -m ingest sync --rebuild`, or set "
                 "EMBEDDING_MODEL and EMBEDDING_BASE_URL back."
             )
-        return _Space(current + 1, embedder.fingerprint, embedder.dimension, probe)
+        return self._under_way(current + 1, probe)
+
+    def _under_way(self, number: int, probe: str) -> _Space:
+        """A space that is not live yet: as far as this embedder filled it before, else emptied."""
+        space = _Space(number, self._embedder.fingerprint, self._embedder.dimension, probe)
+        kept = self._writer.meta("filling")
+        before = _Space(**json.loads(kept)) if kept else None
+        if before and same_probe(before.probe, probe) and replace(before, probe=probe) == space:
+            return before
+        self._writer.begin_space(number, json.dumps(asdict(space)))
+        return space
 
     def _commit(self, removed: list[str]) -> None:
         """Make what is prepared visible, together with the build of Chroma that belongs to it."""
@@ -272,17 +285,3 @@ def _as_left(index_dir: Path) -> bool:
         return bool(json.loads((index_dir / _STATE).read_text()) == _facts(index_dir))
     except (OSError, ValueError):
         return False
-
-
-def _probe(embedder: Embedder) -> str:
-    """The vector of a fixed text, which tells two models behind one endpoint and name apart."""
-    if isinstance(embedder, LocalEmbedder):
-        return ""  # its fingerprint is the hash of the model itself
-    return json.dumps([round(float(x), 5) for x in embedder.embed([PROBE])[0]])
-
-
-def _alike(stored: str, now: str) -> bool:
-    if not stored or not now:
-        return stored == now
-    a, b = np.array(json.loads(stored)), np.array(json.loads(now))
-    return a.shape == b.shape and float(a @ b) > _PROBE_SAME

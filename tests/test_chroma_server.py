@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from store_kit import article, settings_for
 
@@ -9,6 +10,7 @@ from app.retrieve import retrieve
 from bench.chroma_server import chroma_server
 from ingest import UserError
 from ingest.corpus import corpus_files, write_document
+from ingest.embed import LocalEmbedder
 from ingest.settings import load_settings
 from ingest.store import Store
 from ingest.sync import sync
@@ -70,6 +72,48 @@ def test_two_indexes_on_one_server_do_not_meet(server, corpus, tmp_path):
     report = sync(other)
     store = Store.open(other)
     assert store.index.count() == report.passages
+    store.close()
+
+
+class Turned(LocalEmbedder):
+    """Truly another embedder: its vectors point the other way and may have fewer components."""
+
+    fingerprint = "turned"
+
+    def __init__(self, dimension):
+        super().__init__()
+        self.dimension = dimension
+
+    def embed(self, texts, on_done=None):
+        vectors = -LocalEmbedder().embed(texts, on_done)[:, : self.dimension]
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("dimension", [384, 200])
+def test_a_collection_left_by_a_killed_rebuild_is_not_taken_for_another_embedders(
+    server, corpus, monkeypatch, dimension
+):
+    served = on(server.url, corpus, f"index-killed-{dimension}")
+    sync(served)
+
+    def killed(*_):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.catalog_writer.CatalogWriter.flip", killed)
+        with pytest.raises(KilledError):
+            sync(served, rebuild=True, embedder=Turned(dimension))
+    report = sync(served, rebuild=True)
+    store = Store.open(served)
+    assert store.index.count() == report.passages
+    ids = store.catalog.passage_ids()
+    for passage_id, vector in store.catalog.vectors(ids).items():
+        ((found, score),) = store.index.search(vector, 1)
+        assert found == passage_id and score > 0.99
     store.close()
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from app.doctor import examine
 from app.weights import embedded_models
+from ingest.sync import sync
+from tests.servers.embeddings import EmbeddingsServer
 from tests.servers.faulty import FaultyServer
 
 
@@ -81,6 +83,17 @@ def test_a_broken_index_and_a_missing_one(doctor, seed_settings, tmp_path):
         found = doctor(index_dir=folder)
         assert not found["index"].works and "python -m ingest sync" in found["index"].line
         assert found["model"].works
+
+
+def test_another_model_behind_the_same_endpoint_and_name_is_found_out(doctor, seed_settings, tmp_path):
+    with EmbeddingsServer() as endpoint:
+        places = {"embedding_base_url": endpoint.url, "embedding_model": "same", "index_dir": tmp_path / "index"}
+        sync(replace(seed_settings, **places))
+        assert doctor(**places)["index"].works
+        endpoint.seed = 2
+        found = doctor(**places)
+    assert found["embedder"].works
+    assert not found["index"].works and "python -m ingest sync --rebuild" in found["index"].line
 
 
 def test_the_command_says_each_part_and_fails_when_one_does(run, seed_settings, server):

@@ -1,11 +1,13 @@
 """python -m ingest, as a person uses it: what it prints, what it returns, how it ends."""
 
+import argparse
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +17,8 @@ import pytest
 from loopback import public, reply, serving
 from store_kit import settings_for
 
+from ingest import UserError, add
 from ingest import __main__ as cli
-from ingest import add
 from ingest.catalog import Catalog
 from ingest.corpus import corpus_files
 from ingest.fetch import fetch
@@ -188,6 +190,45 @@ def test_watch_follows_the_folder_until_interrupted(settings: Settings) -> None:
         it.send_signal(signal.SIGINT)
         assert it.wait(30) == 130
         assert "Traceback" not in it.stderr.read()
+
+
+def test_watch_misses_no_change_during_a_sync_nor_of_a_folder_and_tries_again_after_a_refusal(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop, outside, folder = threading.Event(), tmp_path / "outside", settings.corpus_dir / "folder"
+    outside.mkdir()
+    (outside / "in it.md").write_text("Words.", encoding="utf-8")
+    left = ["change", "be refused", "folder in", "folder out", "end"]
+
+    def synced(*_: object) -> int:
+        match left.pop(0):
+            case "change":
+                (settings.corpus_dir / "late.md").write_text("Words.", encoding="utf-8")
+            case "be refused":
+                raise UserError("The index is being written.")
+            case "folder in":
+                outside.rename(folder)
+            case "folder out":
+                folder.rename(outside)
+            case "end":
+                stop.set()
+        return 0
+
+    monkeypatch.setattr(cli, "_sync_once", synced)
+    monkeypatch.setattr(cli, "RETRY", 0.1, raising=False)
+    late = threading.Timer(20, stop.set)
+    late.start()
+    assert cli._watch(settings, argparse.Namespace(), stop) == 130
+    late.cancel()
+    assert left == []
+    assert capsys.readouterr().err == "The index is being written.\n"
+
+
+def test_watch_without_a_corpus_folder_says_so(settings: Settings, ingest: Ingest) -> None:
+    settings.corpus_dir.rmdir()
+    status, _, err = ingest("watch")
+    assert status == 2
+    assert str(settings.corpus_dir) in err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")

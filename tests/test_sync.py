@@ -3,11 +3,13 @@
 import os
 import random
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from ingest.health import check
 from ingest.index import blank_unused
 from ingest.progress import Progress
 from ingest.settings import ROOT, Settings
-from ingest.split import split
+from ingest.split import embedding_text, split
 from ingest.sync import SyncReport, remove, sync
 
 PAGE = "<html><head><title>{0}</title></head><body><article><p>{1}</p></article></body></html>"
@@ -243,6 +245,50 @@ def test_an_embedder_that_fails_ends_the_sync_and_keeps_what_it_made(
     assert visible(settings) == {documents[0].document_id}
     assert sync(settings, embedder=embedder).embedded == 2
     assert visible(settings) == texts_of(settings)
+
+
+class Turned(LocalEmbedder):
+    """Truly another embedder: its vectors point the other way and may have fewer components; it fails too."""
+
+    fingerprint = "turned"
+
+    def __init__(self, calls: int, dimension: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self._failing = Failing(calls)
+
+    def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
+        return -self._failing.embed(texts, on_done)[:, : self.dimension]
+
+
+def vectors_kept(settings: Settings) -> int:
+    with closing(sqlite3.connect(settings.index_dir / "catalog.sqlite")) as connection:
+        return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+
+
+@pytest.mark.parametrize("dimension", [384, 200])
+@pytest.mark.parametrize("first", [True, False])
+def test_no_vector_of_an_interrupted_embedder_is_kept_for_another(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, first: bool, dimension: int
+) -> None:
+    monkeypatch.setattr("ingest.prepare.KEPT", 1)
+    rng = random.Random(12)
+    write(settings, *(article(rng, 1) for _ in range(4)))
+    if not first:
+        sync(settings, embedder=Another())
+    with pytest.raises(UserError, match="endpoint failed"):
+        sync(settings, rebuild=not first, embedder=Turned(2, dimension))
+    with pytest.raises(UserError, match="endpoint failed"):  # what the same one made is kept
+        sync(settings, rebuild=not first, embedder=Turned(1, dimension))
+    assert vectors_kept(settings) == (3 if first else 7)
+    report = sync(settings, rebuild=not first, embedder=embedder)
+    assert report.embedded == report.passages == 4
+    assert check(settings) == []
+    catalog = Catalog.open(settings.index_dir)
+    ids = catalog.passage_ids()
+    for passage_id, (passage, metadata) in catalog.passages(ids).items():
+        own = embedder.embed([embedding_text(metadata, passage)])[0]
+        assert own @ catalog.vectors([passage_id])[passage_id] > 0.99
 
 
 def test_one_bad_file_stops_no_other_and_loses_no_old_text(settings: Settings, embedder: Embedder) -> None:
