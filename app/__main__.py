@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from app.answer import Answer, Finished, Retrieved, Turn
+from app.render import visible
 from ingest import UserError
 from ingest.settings import Settings, load_settings
 
@@ -23,10 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(options, load_settings()) or 0)
     except UserError as error:
-        print(error, file=sys.stderr)
+        _say(str(error), sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
+        _say("Stopped.", sys.stderr)
         return 130
 
 
@@ -80,7 +82,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> None:
     road = Road.open(settings)
     try:
         road.models.get(options.model)
-        print(road.models.describe(), file=sys.stderr)
+        _say(road.models.describe(), sys.stderr)
         chosen = [road.store.catalog.document(i).document_id for i in options.source or []] or None
         for line in lines:
             _answer(road, line, chosen, options)
@@ -97,16 +99,16 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
         history: tuple[Turn, ...] = turns(line.get("history") or [])
         for event in road.ask(line["question"], history, document_ids=chosen, model=options.model):
             if isinstance(event, Retrieved) and not options.json and not shown:
-                print(f"{len(event.hits)} passages found; writing ...", file=sys.stderr)
+                _say(f"{len(event.hits)} passages found; writing ...", sys.stderr)
                 shown = True
             if isinstance(event, Finished):
                 answer = event.answer
-                text = (
-                    json.dumps(answer_json(answer, line["id"]), ensure_ascii=False) if options.json else _plain(answer)
-                )
-                print(text, flush=True)
-                if options.json and answer.notice:
-                    print(answer.notice, file=sys.stderr)
+                if options.json:
+                    print(_json(answer_json(answer, line["id"])), flush=True)
+                    if answer.notice:
+                        _say(answer.notice, sys.stderr)
+                else:
+                    _say(_plain(answer))
     except UserError as error:
         if not options.batch:
             raise
@@ -116,7 +118,17 @@ def _answer(road: Any, line: dict[str, Any], chosen: list[str] | None, options: 
 def _print_error(line: dict[str, Any], error: UserError) -> None:
     """In the place of an answer: one bad line of a batch must not cost the answers to the others."""
     told = {"id": line["id"], "question": line["question"], "error": str(error)}
-    print(json.dumps(told, ensure_ascii=False), flush=True)
+    print(_json(told), flush=True)
+
+
+def _say(text: str, to: TextIO | None = None) -> None:
+    """Print for people: what models, documents and endpoints wrote can give the terminal no orders."""
+    print(visible(text), file=to, flush=True)
+
+
+def _json(value: Any) -> str:
+    """One line of JSON, the value whole: `json` escapes the control characters of C0, this those of C1 too."""
+    return re.sub("[\x7f-\x9f]", lambda one: f"\\u{ord(one[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _plain(answer: Answer) -> str:
@@ -165,12 +177,12 @@ def _search(options: argparse.Namespace, settings: Settings) -> None:
             continue
         hits = retrieve(store, query, k=options.k)
         if options.json:
-            print(json.dumps(search_json(line["id"], query, hits), ensure_ascii=False), flush=True)
+            print(_json(search_json(line["id"], query, hits)), flush=True)
             continue
         for hit in hits:
             span = hit.passage.span
             text = " ".join(span.text.split())
-            print(
+            _say(
                 f"{hit.score:.3f}  {hit.metadata.title}  {span.document_id[:12]}:{span.start}-{span.end}\n       {text}"
             )
 
@@ -204,7 +216,7 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> None:
         details.append({**answer_json(outcome.answer, outcome.question.question_id), **judged})
     if options.details:
         options.details.write_text("".join(json.dumps(d, ensure_ascii=False) + "\n" for d in details), encoding="utf-8")
-    print(json.dumps({k: asdict(v) for k, v in groups.items()}) if options.json else table(groups))
+    _say(json.dumps({k: asdict(v) for k, v in groups.items()}) if options.json else table(groups))
 
 
 def _doctor(options: argparse.Namespace, settings: Settings) -> int:
@@ -213,7 +225,7 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
     faults = 0
     for finding in examine(settings):
         faults += not finding.works
-        print(f"{'works' if finding.works else 'FAULT'}  {finding.part}: {finding.line}", flush=True)
+        _say(f"{'works' if finding.works else 'FAULT'}  {finding.part}: {finding.line}")
     return 1 if faults else 0
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from ingest import UserError
+from ingest.address import shown
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class VectorIndex:
         token = settings.chroma_token
         headers = {"Authorization": f"Bearer {token}", "X-Chroma-Token": token} if token else {}
         tls = url.scheme == "https"
-        with _faults(f"{settings.chroma_url} (CHROMA_URL)"):
+        with _faults(f"{shown(settings.chroma_url or '')} (CHROMA_URL)"):
             client = chromadb.HttpClient(
                 host=url.hostname or "localhost",
                 port=url.port or (443 if tls else 8000),

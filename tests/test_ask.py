@@ -3,15 +3,19 @@
 Store, checker and HTTP are real; the model is the scripted server in the part of one that a grammar holds.
 """
 
+import json
 import threading
+from argparse import Namespace
 from dataclasses import replace
 
 import pytest
 
+from app.__main__ import _answer, main
 from app.answer import Finished, Writing, Wrote
 from app.ask import CUT, QUOTED_INSTEAD, STOPPED, Road
 from app.check import Checker
 from app.models import open_models
+from ingest import UserError
 from ingest.store import Store
 from tests.servers.scripted import HELD, NOT_HELD, ScriptedServer
 
@@ -151,3 +155,32 @@ def test_stop_before_anything_is_written_is_no_refusal_and_says_so(road, script)
     for question in (ZONES, "Which protein folds chromatin?"):
         answer, told, _ = ask(road, script, says=HOPELESS, question=question, cancelled=cancelled)
         assert answer.notice == STOPPED and not answer.abstained and not told
+
+
+# What a terminal obeys: a title set, the clipboard written, text cleared, a bell; C0 and C1 forms.
+OBEYED = "\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x1b\\ \x1b[2J\x9b31m\x9d0;x\x9c \x08\r\x7f"
+CONTROLS = {chr(code) for code in (*range(32), *range(0x7F, 0xA0))} - {"\n", "\t"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_that_a_model_writes_is_obeyed_by_the_terminal(road, script, capsys, as_json):
+    script.replies = {"": f"{REPLY}It sold {OBEYED} 40 submarines to Brazil in 1987 <<13 special>>."}
+    script.says, script.belief, script.silent = SURE, HELD, False
+    options = Namespace(json=as_json, batch=None, model=None)
+    _answer(road, {"id": "q1", "question": ZONES}, None, options)
+    printed = capsys.readouterr()
+    assert "It sold " in printed.out and "submarines" in printed.out
+    assert not CONTROLS & set(printed.out + printed.err)
+    if as_json:
+        json.loads(printed.out)
+
+
+def test_nothing_that_an_error_quotes_is_obeyed_by_the_terminal(monkeypatch, capsys):
+    def fail():
+        raise UserError(f"The endpoint says: {OBEYED}no.")
+
+    monkeypatch.setattr("app.__main__.load_settings", fail)
+    assert main(["doctor"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("The endpoint says: ") and told.endswith("no.\n")
+    assert not CONTROLS & set(told)

@@ -31,6 +31,7 @@ from app.request import Outlet, RefusedError, limited
 from app.room import Room
 from app.server import _hosts, create_app, serve
 from ingest import UserError
+from ingest.index import VectorIndex
 from ingest.settings import ROOT, Settings, load_settings
 from tests.browser import Visit, launched
 from tests.servers.obedient import ObedientServer
@@ -1136,6 +1137,13 @@ def test_secrets_are_in_no_log_page_error_or_store(plain: App, locked: App, alic
             held = [one for one in app.folder.rglob("*") if one.is_file() and secret.encode() in one.read_bytes()]
             assert held == []
     assert not any(canary in text for text in [*pages, *logs])
+
+
+def test_a_password_in_chroma_url_is_in_no_error() -> None:
+    with pytest.raises(UserError) as caught:
+        VectorIndex.on_server(settings(CHROMA_URL="http://reader:secret-8812@127.0.0.1:9"), "passages")
+    assert "http://127.0.0.1:9 (CHROMA_URL)" in str(caught.value)
+    assert "secret-8812" not in str(caught.value)
 
 
 def test_nothing_went_wrong_in_all_this(plain: App, locked: App) -> None:
