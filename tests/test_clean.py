@@ -1,5 +1,7 @@
 """Invisible characters go, what scripts and emoji need stays."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,3 +40,10 @@ def test_line_ends() -> None:
 @given(st.text(st.one_of(st.sampled_from(list("a\u200c\u200d\ufe0f\U000e0100👩🚀م葛\u0915\r\n\x85")), st.characters())))
 def test_cleaning_twice_changes_nothing(text: str) -> None:
     assert clean_text(clean_text(text)) == clean_text(text)
+
+
+def test_one_joiner_in_a_long_text_costs_little() -> None:
+    text = "many plain words " * 300_000 + "می\u200cخواهم"
+    began = time.process_time()
+    assert clean_text(text) == text
+    assert time.process_time() - began < 1

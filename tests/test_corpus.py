@@ -120,6 +120,12 @@ def test_a_rule_and_much_text_is_no_front_matter(tmp_path: Path) -> None:
     assert parse_document(text.encode(), tmp_path / "x.md").text == text
 
 
+def test_a_mark_of_a_page_inside_another_is_text() -> None:
+    document = tidy(Document("one <!-- page <!-- page 1 -->2 --> two", Metadata("t")))
+    assert document.text == "one <!-- page  2 --> two" and document.metadata.pages == ()
+    assert tidy(document) == parse_document(render(document).encode(), Path("x.md")) == document
+
+
 def test_pages_move_with_the_text() -> None:
     document = tidy(Document("\n\n\u200bone\ftwo\u200b\fthree", Metadata("t", pages=(0, 7, 12))))
     assert document.text == "one\n\ntwo\n\nthree"

@@ -1,15 +1,19 @@
 """The reader's HTML: every shown character knows its offset, and nothing in a document is active."""
 
+import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.typeset import document_html
-from ingest.corpus import read_document
+from ingest.corpus import parse_document, read_document
 from ingest.document import Document, Metadata
+from ingest.sentences import sentence_spans
 from ingest.settings import ROOT
+from ingest.split import split
 from tests.payloads import ACTIVE, PAYLOADS, active
 
 PIECES = [
@@ -112,3 +116,53 @@ def test_the_first_block_of_each_page_names_it():
     assert [part[0] for part in html.split('data-page="')[1:]] == ["1", "2", "3"]
     assert '<li dir="auto" data-page="3">' in html
     assert "data-page" not in document_html(Document(text, Metadata("t")))
+
+
+# How a text begins, and what it then repeats: each took minutes, or hours, when a pattern read it anew from
+# every place in it, and no other request was answered meanwhile.
+HOSTILE = {
+    "spaces in a heading": ("# a", " "),
+    "tabs in a heading": ("# a", " \t"),
+    "# in a heading": ("# a", "#"),
+    "stars in a heading": ("# ", "*a "),
+    "double stars in a heading": ("# ", "**a "),
+    "lines in a heading": ("# ", "__a "),
+    "ticks in a heading": ("# ", "`a "),
+    "brackets in a heading": ("# ", "["),
+    "links in a heading": ("# ", "[a]("),
+    "spaces before an item": ("", " "),
+    "quotes in quotes": ("", "> "),
+    "stops": ("", "!"),
+    "stops that close": ("a.", ")"),
+    "code": ("", "`a`. "),
+    "marks on a letter": ("a", "\u0300"),
+    "a rule of a table": ("| a\n", "-"),
+    "spaces in a rule of a table": ("| a\n", " "),
+    "short lines": ("", "a\n"),
+    "short quotes": ("", "> a\n"),
+    "short lines of code": ("```\n", "a\n"),
+    "marks of pages": ("<!-- page <!-- page 1 -->", "<!-- page 1 -->"),
+    "marks of pages in one another": ("<!-- page " * 6000, "1 -->"),
+    "joiners": ("", "a\u200d"),
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("tail", ["x", ""], ids=["with a tail", "bare"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_takes_time_in_proportion_to_its_length(name, tail):
+    start, unit = HOSTILE[name]
+    text = start + unit * (200_000 // len(unit)) + tail
+    document = Document(text, Metadata("t", language="en"))
+    ways = {
+        "split": lambda: split(document),
+        "sentences": lambda: sentence_spans(text),
+        "page": lambda: document_html(document),
+        "corpus": lambda: parse_document(f"---\ntitle: t\n---\na\n{text}".encode(), Path("x.md")),
+        "title": lambda: parse_document(f"a\n{text}".encode(), Path("x.md")),
+    }
+    sentence_spans("The rules are read once.")
+    for way, work in ways.items():
+        began = time.process_time()
+        work()
+        assert time.process_time() - began < 3, way
