@@ -46,4 +46,4 @@ def test_one_joiner_in_a_long_text_costs_little() -> None:
     text = "many plain words " * 300_000 + "می\u200cخواهم"
     began = time.process_time()
     assert clean_text(text) == text
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3
