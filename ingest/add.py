@@ -10,13 +10,16 @@ them one document with two origins, and each can be changed or removed without t
 
 import hashlib
 import os
+import re
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
@@ -25,7 +28,7 @@ from ingest.document import Document
 from ingest.fetch import Fetched, fetch
 from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
 from ingest.progress import Report, Stop
-from ingest.readers import SUFFIXES, ArchiveError, is_plain, original_suffix, read_as
+from ingest.readers import SUFFIXES, ArchiveError, ReadError, is_plain, original_suffix, read_as
 from ingest.receipts import Receipts
 from ingest.sandbox import INPUT_BYTES, Sandbox
 from ingest.settings import Settings
@@ -37,7 +40,14 @@ _SITEMAP_PARTS = 10
 # any address, and would take the place of the article that has it.
 _PAGES = ("html", "mhtml")
 _XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
+# The root of a feed or sitemap, after whatever may stand before it. Each part can match in one way only.
+_FEED = re.compile(
+    rb"(?:\s|<\?[^>]*>|<!--(?:(?!-->).)*-->|<!(?!--)[^>]*>|\]\s*>)*+"
+    rb"<(?:[\w-]+:)?(?:rss|feed|urlset|sitemapindex|RDF)[\s>/]",
+    re.DOTALL,
+)
 
+Within = Literal["archive", "feed"]  # what a source was found in, if it was not given as it is
 Fetcher = Callable[..., "Fetched | None"]
 
 __all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
@@ -73,7 +83,7 @@ def add_sources(
         since = _checked_date(since)
     with Sandbox(workers=_workers()) as sandbox:
         adder = _Adder(settings, sandbox, fetch, limit or FEED_LIMIT, since)
-        return work_off([adder.job(source) for source in sources], _workers(), progress, stop)
+        return work_off([adder.job(source) for source in dict.fromkeys(sources)], _workers(), progress, stop)
 
 
 def refresh_sources(
@@ -120,6 +130,7 @@ class _Adder:
         self._limit, self._since = limit, since
         self.receipts = Receipts(settings.corpus_dir)
         self._lock = threading.Lock()
+        self._taken: set[str] = set()  # URLs of this run, so that feeds that list each other end
 
     def job(self, source: str | Upload) -> Job:
         """The job of one source as the user gave it."""
@@ -129,6 +140,7 @@ class _Adder:
         if source == "-":
             return Job("standard input", self._standard_input)
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
+            self._taken.add(source)
             return Job(source, partial(self.page, source))
         return Job(visible(source), partial(self._path, Path(source).expanduser()))
 
@@ -178,7 +190,7 @@ class _Adder:
             raise UserError(f"larger than {INPUT_BYTES // 1_000_000} MB")
         return self.content(path.read_bytes(), path.name, visible(str(path)))
 
-    def page(self, url: str, conditional: bool = False) -> list[Job | Outcome]:
+    def page(self, url: str, conditional: bool = False, within: Within | None = None) -> list[Job | Outcome]:
         """Fetch a URL and add what it gives; `conditional` asks only for what changed."""
         receipt = self.receipts.get(url) if conditional else None
         path = self.receipts.find(url)
@@ -188,11 +200,13 @@ class _Adder:
             return [("unchanged", Added(url, path))]
         name = unquote(urlsplit(answer.url).path.rstrip("/").rpartition("/")[2]) or urlsplit(answer.url).netloc
         # A refreshed page keeps its key even when it names another address for itself now.
-        return self.content(answer.data, name, url if conditional else answer.url, answer, fixed=conditional)
+        return self.content(
+            answer.data, name, url if conditional else answer.url, answer, fixed=conditional, within=within
+        )
 
     def content(
         self, data: bytes, name: str, origin: str, answer: Fetched | None = None, *, fixed: bool = False,
-        inside: bool = False,
+        within: Within | None = None,
     ) -> list[Job | Outcome]:  # fmt: skip
         """Add the bytes of one source, or of all that is in it if it is a feed or an archive."""
         digest = hashlib.sha256(data).hexdigest()
@@ -200,14 +214,15 @@ class _Adder:
         path = self.receipts.find(origin)
         if known and path and known.sha256 == digest:
             return [("unchanged", Added(origin, path))]
-        if not inside and data[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_XML):
-            listed = self._sandbox.entries(data, name)
-            if listed is not None:
-                return self._listed(listed)
+        listed = None if within == "archive" else self._entries(data, name)
+        if listed is not None:
+            if within or fixed:
+                raise UserError("a feed within a feed" if within else "it is a feed now, no article")
+            return self._listed(listed)
         try:
             kind, document = self._read(data, name, answer)
         except ArchiveError:
-            if inside:
+            if within == "archive":
                 raise
             return list(self._members(data, origin))
         if answer and kind not in _PAGES:
@@ -236,35 +251,62 @@ class _Adder:
                     yield "failed", Added(key, reason=found)
                 elif Path(name).suffix.lower() in SUFFIXES:
                     size += len(found)
-                    yield Job(key, partial(self.content, found, name, key, inside=True))
+                    yield Job(key, partial(self.content, found, name, key, within="archive"))
                 else:
                     yield "failed", Added(key, reason="not a format that is read here")
             if size > _ARCHIVE_BYTES:
                 yield "failed", Added(origin, reason=f"unpacks to more than {_ARCHIVE_BYTES // 1_000_000} MB")
                 return
 
+    def _entries(self, data: bytes, name: str) -> list[dict[str, str | None]] | None:
+        """What a feed or sitemap lists; None for all else, also for a page that only begins like XML."""
+        if not data[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_XML):
+            return None
+        try:
+            return self._sandbox.entries(data, name)
+        except ReadError:
+            if _FEED.match(_opening(data)):
+                raise
+            return None
+
     def _listed(self, entries: list[dict[str, str | None]]) -> list[Job | Outcome]:
-        """Jobs for the newest pages that a feed or sitemap lists; undated ones keep their place."""
-        pages = self._pages(entries)
+        """Jobs for the newest pages that a feed or sitemap lists; undated ones come last, in its order."""
+        pages, failed = self._pages(entries)
         if self._since:
             pages = [p for p in pages if p["date"] is None or p["date"][:10] >= self._since]
-        if pages and all(p["date"] for p in pages):
-            pages.sort(key=lambda p: p["date"] or "", reverse=True)
+        if not pages and not failed:
+            raise UserError(f"lists no page since {self._since}" if self._since else "lists no page")
+        pages.sort(key=lambda p: p["date"] or "", reverse=True)
         urls = list(dict.fromkeys(str(p["url"]) for p in pages))[: self._limit]
-        return [Job(url, partial(self.page, url)) for url in urls]
+        return [*failed, *(Job(url, partial(self.page, url, within="feed")) for url in urls if self._new(url))]
 
-    def _pages(self, entries: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
-        """The pages listed; the parts of a sitemap index are fetched, one level deep."""
+    def _new(self, url: str) -> bool:
+        """Whether nobody has taken this URL in this run; it is taken now."""
+        with self._lock:
+            new = url not in self._taken
+            self._taken.add(url)
+        return new
+
+    def _pages(self, entries: list[dict[str, str | None]]) -> tuple[list[dict[str, str | None]], list[Outcome]]:
+        """The pages listed, and the parts of a sitemap index that failed; they are fetched, one level deep."""
         pages = [e for e in entries if e["kind"] == "page"]
+        failed: list[Outcome] = []
         parts = sorted((e for e in entries if e["kind"] == "sitemap"), key=lambda e: e["date"] or "", reverse=True)
-        for part in parts[:_SITEMAP_PARTS]:
+        for url in dict.fromkeys(str(part["url"]) for part in parts[:_SITEMAP_PARTS]):
             try:
-                answer = self._fetch(str(part["url"]))
-                inner = self._sandbox.entries(answer.data, "sitemap") if answer else None
-            except UserError:
-                continue
-            pages.extend(e for e in inner or [] if e["kind"] == "page")
-        return pages
+                pages.extend(self._part(url))
+            except UserError as error:  # noqa: PERF203 - one part that fails must not lose the others
+                failed.append(("failed", Added(url, reason=str(error))))
+        return pages, failed
+
+    def _part(self, url: str) -> list[dict[str, str | None]]:
+        answer = self._fetch(url)
+        found = self._sandbox.entries(answer.data, "sitemap") if answer else None
+        if found is None:
+            raise UserError("not a sitemap")
+        if any(e["kind"] == "sitemap" for e in found):
+            raise UserError("an index of sitemaps within another")
+        return found
 
     def _store(
         self, document: Document, kind: str, data: bytes, digest: str, origin: str, answer: Fetched | None
@@ -273,3 +315,13 @@ class _Adder:
         document = replace(document, metadata=replace(document.metadata, origin=origin, retrieved=now))
         with self._lock:
             return self.receipts.store(document, original_suffix(kind), data, digest, answer)
+
+
+def _opening(data: bytes) -> bytes:
+    """The first kilobytes, unpacked if they are gzip; nothing if that is damaged."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data[:4096].removeprefix(b"\xef\xbb\xbf")
+    try:
+        return zlib.decompressobj(31).decompress(data[:65_536], 4096)
+    except zlib.error:
+        return b""

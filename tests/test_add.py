@@ -1,5 +1,6 @@
 """Sources to corpus files: identity, change, what is kept beside, and that one bad source stops nothing."""
 
+import gzip
 import io
 import json
 import os
@@ -360,12 +361,58 @@ def test_limit_and_since_choose_the_newest(
     assert {item.source for item in report.added} == {"http://site.test/5", "http://site.test/4"}
     report = add_sources(settings, ["http://site.test/list"], fetch=web(server), since="2026-11-02", limit=3)
     assert {item.source for item in report.added} == {"http://site.test/3"}
-    assert counts(add_sources(settings, ["http://site.test/list"], fetch=web(server), since="2026-11-06")) == (
-        0,
-        0,
-        0,
-        0,
-    )
+    (failed,) = add_sources(settings, ["http://site.test/list"], fetch=web(server), since="2026-11-06").failed
+    assert (failed.source, failed.reason) == ("http://site.test/list", "lists no page since 2026-11-06")
+
+
+def test_undated_entries_come_after_the_newest(settings: Settings, site: Site, server: Server) -> None:
+    for day in range(1, 6):
+        site.pages[f"/{day}"] = ("text/html", PAGE.format(f"Day {day}", "", WORDS + str(day)).encode())
+    listed = [ATOM_ENTRY.format(2), "<entry><link href='http://site.test/5'/></entry>", *map(ATOM_ENTRY.format, (1, 4))]
+    site.pages["/list"] = ("application/atom+xml", ATOM.format("".join(listed)).encode())
+    report = add_sources(settings, ["http://site.test/list"], fetch=web(server), limit=2)
+    assert {item.source for item in report.added} == {"http://site.test/4", "http://site.test/2"}
+    site.pages["/list"] = ("application/atom+xml", ATOM.format("").encode())
+    (failed,) = add_sources(settings, ["http://site.test/list"], fetch=web(server)).failed
+    assert failed.reason == "lists no page"
+
+
+def test_feeds_that_list_each_other_end(settings: Settings, site: Site, server: Server) -> None:
+    for name in ("a", "b", "c"):
+        entries = "".join(f"<entry><link href='http://site.test/{n}'/></entry>" for n in ("a", "b", "c", "page"))
+        site.pages[f"/{name}"] = ("application/atom+xml", ATOM.format(entries).encode())
+    site.pages["/page"] = ("text/html", PAGE.format("Page", "", WORDS).encode())
+    report = add_sources(settings, [f"http://site.test/{n}" for n in "aab"], fetch=web(server))
+    assert [item.source for item in report.added] == ["http://site.test/page"]
+    assert [(item.source, item.reason) for item in report.failed] == [("http://site.test/c", "a feed within a feed")]
+    assert len(server.requests) == 4
+
+
+def test_parts_of_a_sitemap_index_that_fail_are_named(settings: Settings, site: Site, server: Server) -> None:
+    parts = "".join(f"<sitemap><loc>http://site.test/{n}</loc></sitemap>" for n in ("good", "gone", "page", "index"))
+    site.pages["/index"] = ("application/xml", f"<sitemapindex>{parts}</sitemapindex>".encode())
+    site.pages["/good"] = ("application/xml", b"<urlset><url><loc>http://site.test/page</loc></url></urlset>")
+    site.pages["/page"] = ("text/html", PAGE.format("Page", "", WORDS).encode())
+    report = add_sources(settings, ["http://site.test/index"], fetch=web(server))
+    assert counts(report) == (1, 0, 0, 3)
+    assert {item.source.rpartition("/")[2]: item.reason for item in report.failed} == {
+        "gone": "the server answered 404 (Not Found)",
+        "page": "not a sitemap",
+        "index": "an index of sitemaps within another",
+    }
+
+
+def test_what_only_begins_like_a_feed_is_read_as_what_it_is(settings: Settings, source: Path) -> None:
+    page = PAGE.format("Harbour", "", WORDS).replace("</p>", "<br></p>")
+    (source / "a.xhtml").write_text(f"<?xml version='1.0'?>\n<!-- > --><!DOCTYPE html>\n{page}", encoding="utf-8")
+    (source / "b.txt").write_bytes(gzip.compress(WORDS.encode()))
+    (source / "c.html").write_text("<?xml version='1.0'?><!-- > --><rss><channel><item>", encoding="utf-8")
+    report = add_sources(settings, [str(source)])
+    assert [Path(item.source).name for item in report.added] == ["a.xhtml"]
+    assert {Path(item.source).name: item.reason for item in report.failed} == {
+        "b.txt": "a gzip file: unpack it first",
+        "c.html": "damaged: 'the feed' is not well-formed XML",
+    }
 
 
 def test_refresh_honours_last_modified_alone(settings: Settings) -> None:
