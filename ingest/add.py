@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -130,19 +130,32 @@ class _Adder:
         self._limit, self._since = limit, since
         self.receipts = Receipts(settings.corpus_dir)
         self._lock = threading.Lock()
+        self._named: dict[str, str] = {}  # the digest of what has each upload's name
         self._taken: set[str] = set()  # URLs of this run, so that feeds that list each other end
 
     def job(self, source: str | Upload) -> Job:
         """The job of one source as the user gave it."""
         if isinstance(source, Upload):
             name = clean_line(source.name.replace("\\", "/").rpartition("/")[2]) or "upload"
-            return Job(name, partial(self.content, source.data, name, name))
+            return Job(name, partial(self._upload, source.data, name, name))
         if source == "-":
             return Job("standard input", self._standard_input)
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
             self._taken.add(source)
             return Job(source, partial(self.page, source))
         return Job(visible(source), partial(self._path, Path(source).expanduser()))
+
+    def _upload(self, data: bytes, name: str, key: str, within: Within | None = None) -> list[Job | Outcome]:
+        """Add bytes that are known by a mere name: another file of that name becomes a document of its own."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = PurePosixPath(key)
+        own = key.removesuffix(path.suffix) + f" ({digest[:8]}){path.suffix}"
+        held = self.receipts.get(key) if self.receipts.find(key) else None
+        with self._lock:
+            # Two of one name may be read at once. A file without a receipt may be of any bytes.
+            before = held.sha256 if held else "unknown" if self.receipts.find(key) else digest
+            mine = self._named.setdefault(key, before) == digest
+        return self.content(data, name, key if mine and not self.receipts.find(own) else own, within=within)
 
     def _standard_input(self) -> list[Job | Outcome]:
         data = sys.stdin.buffer.read(INPUT_BYTES + 1)

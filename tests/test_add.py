@@ -270,6 +270,15 @@ def test_standard_input_and_uploads(settings: Settings, monkeypatch: pytest.Monk
     assert (told["Piped words."].origin or "").startswith("stdin:")
 
 
+def test_two_uploads_of_one_name_are_two_documents(settings: Settings) -> None:
+    first, second = Upload("report.md", b"The first report."), Upload("report.md", b"The second report.")
+    assert counts(add_sources(settings, [first, second])) == (2, 0, 0, 0)
+    assert counts(add_sources(settings, [second, first])) == (0, 0, 2, 0)
+    assert counts(add_sources(settings, [Upload("report.md", b"The third report.")])) == (1, 0, 0, 0)
+    texts = {read_document(path).text for path in corpus_files(settings.corpus_dir)}
+    assert texts == {"The first report.", "The second report.", "The third report."}
+
+
 def test_a_page_is_known_by_its_canonical_url(settings: Settings, site: Site, server: Server) -> None:
     link = '<link rel="canonical" href="http://site.test/harbour">'
     site.pages["/harbour"] = ("text/html", PAGE.format("Harbour", link, WORDS).encode())
