@@ -219,10 +219,12 @@ class Catalog(CatalogFile):
             "SELECT count(*), coalesce(sum(p.words), 0) FROM passages p "
             "JOIN documents d ON d.row = p.document AND d.live = 1"
         ).fetchone()
-        languages = connection.execute(
-            "SELECT language FROM documents WHERE live = 1 GROUP BY language ORDER BY count(*) DESC LIMIT 5"
+        tags = connection.execute(
+            "SELECT language FROM documents WHERE live = 1 GROUP BY language ORDER BY count(*) DESC"
         ).fetchall()
-        counts = (generation, passages, words / max(1, passages), tuple(row[0] for row in languages))
+        # Regions and scripts share words and stemmer: en-US and en-GB are one language.
+        languages = tuple(dict.fromkeys(tag.split("-")[0].lower() for (tag,) in tags))
+        counts = (generation, passages, words / max(1, passages), languages)
         self._statistics = counts
         return counts
 

@@ -424,6 +424,21 @@ def test_other_languages_are_kept_to_the_letter_and_found(many_tongues: Settings
     assert len(passage.sentences) == 2
 
 
+def test_regions_of_a_language_are_one_and_no_language_is_one_too_many(settings: Settings, embedder: Embedder) -> None:
+    tags = ["en", "en-US", "en-GB", "EN-AU", "en-CA", "en-IE", "de-CH", "fr", "es", "it", "nl", "pt"]
+    for at, tag in enumerate(tags):
+        text = f"Die Brücken wurden {at} mal gezählt." if tag == "de-CH" else f"Words of number {at}."
+        write(settings, Document(text, Metadata(title=f"Number {at}", language=tag)))
+        if tag.lower().startswith("en"):
+            write(settings, Document(f"Again, number {at}.", Metadata(title=f"Again {at}", language=tag)))
+    sync(settings, embedder=embedder)
+    catalog = Catalog.open(settings.index_dir)
+    with catalog.read() as connection:
+        assert sorted(catalog._counts(connection)[3]) == ["de", "en", "es", "fr", "it", "nl", "pt"]
+    ((passage_id, _),) = catalog.lexical("Brücke", 3)  # by the German stemmer, from the plural
+    assert "Brücken" in catalog.passages([passage_id])[passage_id][0].span.text
+
+
 def test_a_span_of_a_pdf_knows_its_page(settings: Settings, embedder: Embedder) -> None:
     """From the file to the passage that is found: so a citation can say "p. 4"."""
     pages = [[(72, 700, 12, f"On this page the {name} is described at some length.")] for name in WORDS[:6]]
