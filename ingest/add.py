@@ -51,6 +51,7 @@ Within = Literal["archive", "feed"]  # what a source was found in, if it was not
 Fetcher = Callable[..., "Fetched | None"]
 
 __all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
+_LOG_IN = re.compile(r"/(?:log-?in|sign-?in|auth|consent|account)(?:[/._-]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def refresh_sources(
     """Fetch every document again that came from a URL, or only those of these `origins`.
 
     Unchanged ones cost one conditional request. A page that has gone or fails now is reported as
-    failed and its document stays. Raises `UserError` when none of the `origins` given is a URL.
+    failed and its document stays, as is one that leads to the front page, a log-in or another host. A file of a
+    fetched archive is left out: the archive is added again instead. Raises `UserError` when none of the `origins`
+    given is a URL.
     """
     if origins is not None and not any(map(_is_url, origins)):
         raise UserError("It was not added from a URL, so there is nothing to fetch: add its file again instead.")
@@ -108,7 +111,15 @@ def refresh_sources(
 
 
 def _is_url(origin: str) -> bool:
-    return origin.startswith(("http://", "https://"))
+    return origin.startswith(("http://", "https://")) and ".zip!" not in origin.lower()
+
+
+def _leads_away(url: str, answered: str) -> bool:
+    """Has the article gone, so that its address leads to the front page, a log-in or another host now?"""
+    before, now = urlsplit(url), urlsplit(answered)
+    hosts = [(parts.hostname or "").removeprefix("www.") for parts in (before, now)]
+    front = not now.path.strip("/") and bool(before.path.strip("/"))
+    return hosts[0] != hosts[1] or front or (now.path != before.path and bool(_LOG_IN.search(now.path)))
 
 
 def _workers() -> int:
@@ -211,6 +222,8 @@ class _Adder:
         answer = self._fetch(url, etag=held.etag if held else None, last_modified=held.last_modified if held else None)
         if answer is None:
             return [("unchanged", Added(url, path))]
+        if held and _leads_away(url, answer.url):
+            raise UserError(f"it leads to {answer.url} now: what was added is kept")
         name = unquote(urlsplit(answer.url).path.rstrip("/").rpartition("/")[2]) or urlsplit(answer.url).netloc
         # A refreshed page keeps its key even when it names another address for itself now.
         return self.content(

@@ -59,6 +59,8 @@ class Site:
         tag = f'"{len(body)}-{hash(body)}"'
         if not kind:
             reply(b"gone", "404 Not Found")(head, connection)
+        elif kind == "redirect":
+            reply(b"", "302 Found", Location=body.decode())(head, connection)
         elif f"If-None-Match: {tag}".encode() in head:
             connection.sendall(b"HTTP/1.1 304 Not Modified\r\n\r\n")
         else:
@@ -332,6 +334,27 @@ def test_refresh_asks_only_for_what_changed(settings: Settings, site: Site, serv
     assert report.failed[0].reason == "the server answered 404 (Not Found)"
     assert len(corpus_files(settings.corpus_dir)) == 3
     assert all(b"If-None-Match" in request for request in server.requests)
+
+
+@pytest.mark.parametrize("where", ["/", "http://other.test/article", "/login?next=/article"])
+def test_an_article_that_leads_away_now_is_kept(settings: Settings, site: Site, server: Server, where: str) -> None:
+    site.pages["/article"] = ("text/html", PAGE.format("Article", "", WORDS).encode())
+    add_sources(settings, ["http://site.test/article"], fetch=web(server))
+    (path,) = corpus_files(settings.corpus_dir)
+    before = path.read_bytes()
+    site.pages["/"] = site.pages["/login"] = ("text/html", PAGE.format("Welcome", "", WORDS * 2).encode())
+    site.pages["/article"] = ("redirect", where.encode())
+    report = refresh_sources(settings, fetch=web(server))
+    assert counts(report)[3] == 1 and report.failed[0].reason
+    assert corpus_files(settings.corpus_dir) == [path] and path.read_bytes() == before
+
+
+def test_an_article_that_moved_within_its_host_is_refreshed(settings: Settings, site: Site, server: Server) -> None:
+    site.pages["/article"] = ("text/html", PAGE.format("Article", "", WORDS).encode())
+    add_sources(settings, ["http://site.test/article"], fetch=web(server))
+    site.pages["/articles/1"] = ("text/html", PAGE.format("Article", "", WORDS + "It moved.").encode())
+    site.pages["/article"] = ("redirect", b"/articles/1")
+    assert counts(refresh_sources(settings, fetch=web(server))) == (0, 1, 0, 0)
 
 
 def test_a_feed_gives_its_newest_pages(settings: Settings, site: Site, server: Server) -> None:
