@@ -67,7 +67,7 @@ class Reply:
         self._finish: str | None = None
 
     def check_type(self, response: httpx.Response) -> None:
-        """Raise `ModelError` when the reply is no event stream: a web page, or plain JSON."""
+        """Raise `ModelError` when the reply is no event stream, such as a web page."""
         kind = response.headers.get("content-type", "") or "no type"
         if "event-stream" not in kind:
             text = f"{self._where} did not stream its reply (it sent {kind}). {CHECK_URL}"

@@ -42,16 +42,16 @@ _PAGES = ("html", "mhtml")
 _XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
 # The root of a feed or sitemap, after whatever may stand before it. Each part can match in one way only.
 _FEED = re.compile(
-    rb"(?:\s|<\?[^>]*>|<!--(?:(?!-->).)*-->|<!(?!--)[^>]*>|\]\s*>)*+"
+    rb"(?:\s|<\?[^>]*>|<!--(?:(?!-->).)*-->|<!(?!--)[^>]*>|\]\s*>)*"
     rb"<(?:[\w-]+:)?(?:rss|feed|urlset|sitemapindex|RDF)[\s>/]",
     re.DOTALL,
 )
+_LOG_IN = re.compile(r"/(?:log-?in|sign-?in|auth|consent|account)(?:[/._-]|$)", re.IGNORECASE)
 
 Within = Literal["archive", "feed"]  # what a source was found in, if it was not given as it is
 Fetcher = Callable[..., "Fetched | None"]
 
 __all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
-_LOG_IN = re.compile(r"/(?:log-?in|sign-?in|auth|consent|account)(?:[/._-]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Adder:
         """The job of one source as the user gave it."""
         if isinstance(source, Upload):
             name = clean_line(source.name.replace("\\", "/").rpartition("/")[2]) or "upload"
-            return Job(name, partial(self._upload, source.data, name, name))
+            return Job(name, partial(self._upload, source.data, name))
         if source == "-":
             return Job("standard input", self._standard_input)
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
@@ -156,17 +156,16 @@ class _Adder:
             return Job(source, partial(self.page, source))
         return Job(visible(source), partial(self._path, Path(source).expanduser()))
 
-    def _upload(self, data: bytes, name: str, key: str, within: Within | None = None) -> list[Job | Outcome]:
+    def _upload(self, data: bytes, key: str) -> list[Job | Outcome]:
         """Add bytes that are known by a mere name: another file of that name becomes a document of its own."""
-        digest = hashlib.sha256(data).hexdigest()
-        path = PurePosixPath(key)
-        own = key.removesuffix(path.suffix) + f" ({digest[:8]}){path.suffix}"
+        digest, suffix = hashlib.sha256(data).hexdigest(), PurePosixPath(key).suffix
+        own = f"{key.removesuffix(suffix)} ({digest[:8]}){suffix}"
         held = self.receipts.get(key) if self.receipts.find(key) else None
         with self._lock:
             # Two of one name may be read at once. A file without a receipt may be of any bytes.
             before = held.sha256 if held else "unknown" if self.receipts.find(key) else digest
             mine = self._named.setdefault(key, before) == digest
-        return self.content(data, name, key if mine and not self.receipts.find(own) else own, within=within)
+        return self.content(data, key, key if mine and not self.receipts.find(own) else own)
 
     def _standard_input(self) -> list[Job | Outcome]:
         data = sys.stdin.buffer.read(INPUT_BYTES + 1)
