@@ -228,6 +228,8 @@ class ChatClient:
         for piece in reply.finish():
             yield piece
         self.endpoint.thinks = self.endpoint.thinks or reply.thought_unseen
+        # The end of a thinking may have been said once only, such as by a document's order.
+        self.endpoint.thinks_unopened = self.endpoint.thinks_unopened and not reply.began_with_text
 
     async def _within(self, waiting: Any, limit: float, reply: Reply) -> Any:
         # Not asyncio.wait_for: before Python 3.12 it loses a cancel that comes together with the result.

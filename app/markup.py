@@ -57,6 +57,11 @@ class ThinkingFilter:
         self._held = ""
         self._before = ""  # half a tag before the thinking that goes on
 
+    @property
+    def mistaken(self) -> bool:
+        """Is all so far taken for thinking because of `begun` alone?"""
+        return bool(self._taken_for_thinking)
+
     def feed(self, piece: str) -> str:
         """The text that is certain to be no thinking so far; a possible half tag is held back."""
         self._held += piece
@@ -76,14 +81,14 @@ class ThinkingFilter:
         ready, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         if not self.thinking:
             shown.append(ready)
-        elif self._taken_for_thinking:
+        elif self.mistaken:
             self._taken_for_thinking.append(ready)
         self.after = None if cut is None else "".join(shown[cut:])
         return "".join(shown)
 
     def close(self) -> str:
         """What was held back when the reply ended: a half tag is text after all."""
-        if self._taken_for_thinking:
+        if self.mistaken:
             return "".join((*self._taken_for_thinking, self._held))
         held = self._before if self.thinking else self._held
         self._held = self._before = ""

@@ -66,6 +66,11 @@ class Reply:
         self._usage: Usage | None = None
         self._finish: str | None = None
 
+    @property
+    def began_with_text(self) -> bool:
+        """Was it, whole as it is, taken for thinking by mistake?"""
+        return self._finish == "stop" and self._filter.mistaken
+
     def check_type(self, response: httpx.Response) -> None:
         """Raise `ModelError` when the reply is no event stream, such as a web page."""
         kind = response.headers.get("content-type", "") or "no type"

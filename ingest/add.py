@@ -15,6 +15,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -24,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
 from ingest.clean import clean_line, visible
+from ingest.corpus import read_document, tidy
 from ingest.document import Document
 from ingest.fetch import Fetched, fetch
 from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
@@ -160,12 +162,23 @@ class _Adder:
         """Add bytes that are known by a mere name: another file of that name becomes a document of its own."""
         digest, suffix = hashlib.sha256(data).hexdigest(), PurePosixPath(key).suffix
         own = f"{key.removesuffix(suffix)} ({digest[:8]}){suffix}"
-        held = self.receipts.get(key) if self.receipts.find(key) else None
-        with self._lock:
-            # Two of one name may be read at once. A file without a receipt may be of any bytes.
-            before = held.sha256 if held else "unknown" if self.receipts.find(key) else digest
+        before = self._digest_before(data, key, digest)
+        with self._lock:  # two of one name may be read at once
             mine = self._named.setdefault(key, before) == digest
         return self.content(data, key, key if mine and not self.receipts.find(own) else own)
+
+    def _digest_before(self, data: bytes, key: str, digest: str) -> str:
+        """The digest of the bytes that the corpus has under a mere name; `digest` of `data` where it has none."""
+        path, receipt = self.receipts.find(key), self.receipts.get(key)
+        if path is None:
+            return digest
+        if receipt:
+            return receipt.sha256
+        # Killed, or the disk full, before the receipt was written: then the text tells.
+        with suppress(UserError):
+            if tidy(self._read(data, key, None)[1]).text == read_document(path).text:
+                return digest
+        return "unknown"
 
     def _standard_input(self) -> list[Job | Outcome]:
         data = sys.stdin.buffer.read(INPUT_BYTES + 1)

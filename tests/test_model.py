@@ -251,6 +251,14 @@ def test_thinking_that_only_ends_is_taken_back_and_then_known(server, opened):
     assert ask(opened(server.url, "good")) == ("Hello there.", None)
 
 
+def test_the_end_of_a_thinking_said_once_does_not_stop_the_streaming(server, opened):
+    model = opened(server.url, "thinks_when_told")
+    assert model.complete([{"role": "user", "content": "think"}], max_tokens=50).text == "Hello there."
+    assert ask(model) == ("Hello there.", None)  # taken for thinking, so it comes whole
+    pieces = [piece.text for piece in model.stream(ASK, max_tokens=50) if piece.text]
+    assert len(pieces) > 1 and "".join(pieces) == "Hello there."
+
+
 def test_a_reply_that_was_taken_for_thinking_stands_when_that_never_ends():
     kept = ThinkingFilter(begun=True)
     assert (kept.feed("It is <thi"), kept.feed("n ice.")) == ("", "")

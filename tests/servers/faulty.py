@@ -231,6 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
         text = "Let me see. It is [1].\n</think>\n\nHello there."
         self.say(*(delta(c) for c in text), delta(finish="stop"))
 
+    def thinks_when_told(self):
+        """Says the end of a thinking only where the question asks for it."""
+        return self.thinks_unopened() if "think" in self.body["messages"][-1]["content"] else self.good()
+
     def thinks_long(self):
         """Needs more than the visible answer's tokens."""
         if self.body["max_tokens"] < 1000:
