@@ -25,7 +25,7 @@ from ingest.document import Document, Metadata
 from ingest.embed import Embedder, LocalEmbedder, open_embedder
 from ingest.embed_endpoint import OnDone
 from ingest.health import check
-from ingest.index import blank_unused
+from ingest.index import VectorIndex, blank_unused
 from ingest.progress import Progress
 from ingest.settings import ROOT, Settings
 from ingest.split import embedding_text, split
@@ -130,6 +130,31 @@ def test_unused_room_of_the_vector_index_is_blank(settings: Settings, embedder: 
         (level,) = (settings.index_dir / "chroma").rglob("data_level0.bin")
         assert not any(level.read_bytes())
     assert check(settings) == []
+
+
+@pytest.mark.parametrize("tries", [4, 99])
+def test_a_passage_out_of_reach_of_the_graph_is_linked_anew_until_it_is_found(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    """Of some 400,000 vectors one is; here the search overlooks one until it has been added `tries` times again."""
+    write(settings, article(random.Random(5)))
+    found, add, added = VectorIndex.not_found, VectorIndex.add, list[str]()
+
+    def overlooking(index: VectorIndex, ids: Sequence[str], vectors: np.ndarray) -> list[str]:
+        return [*found(index, ids, vectors), *(one for one in ids if one == min(added) and added.count(one) <= tries)]
+
+    def counted(index: VectorIndex, ids: Sequence[str], vectors: np.ndarray) -> None:
+        added.extend(ids)
+        add(index, ids, vectors)
+
+    monkeypatch.setattr(VectorIndex, "not_found", overlooking)
+    monkeypatch.setattr(VectorIndex, "add", counted)
+    if tries < 10:
+        assert sync(settings, embedder=embedder).failed == ()
+        assert not check(settings)
+    else:
+        with pytest.raises(UserError, match="does not find 1 passages by their own vectors"):
+            sync(settings, embedder=embedder)
 
 
 def test_ids_are_the_same_after_the_index_is_deleted(settings: Settings, embedder: Embedder) -> None:
