@@ -250,9 +250,12 @@ class Road:
         return draft.holds is not None and hopeless(draft.holds) and not _about_the_whole(draft)
 
     def grounds(self, draft: Draft) -> Grounds | None:
-        """What speaks for the best of the draft's sentences that cite anything; None when none does."""
+        """What speaks for the best of the draft's sentences that cite anything.
+
+        None when none does, and where the endpoint does not tell what it holds of the answer.
+        """
         cited = [one for one in draft.sentences if one.citations]
-        if not cited:
+        if not cited or draft.holds is None:
             return None
         best = next((one for one in cited if one.verdict == "supported"), max(cited, key=lambda one: one.support))
         text = " ".join(citation.span.text for citation in best.citations)
@@ -261,7 +264,7 @@ class Road:
         log_odds = None
         with suppress(ModelError):  # a fault of this request is no fault of the answer
             log_odds = confirmed(draft.chat, draft.query, text, said)
-        return Grounds(draft.holds or 0.0, log_odds, best.support)
+        return Grounds(draft.holds, log_odds, best.support)
 
     def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""

@@ -11,6 +11,8 @@ from ingest.embed import open_embedder
 from ingest.settings import Settings
 from ingest.store import Store
 
+REPLY_TOKENS = 32  # hosted models that think take no fewer than 16
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -81,5 +83,6 @@ def _model(settings: Settings) -> str:
 
 
 def _reply(models: Models, model_id: str) -> str:
-    piece = models.get(model_id).complete([{"role": "user", "content": "Reply with the word ready."}], max_tokens=8)
+    asked = [{"role": "user", "content": "Reply with the word ready."}]
+    piece = models.get(model_id).complete(asked, max_tokens=REPLY_TOKENS)
     return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}."

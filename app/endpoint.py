@@ -59,12 +59,18 @@ class Endpoint:
     thinks: bool = False
     thinks_unopened: bool = False  # its replies begin in the middle of thinking
     capabilities: Capabilities | None = None
+    choices: tuple[str, ...] = ()  # what it lists, where the user named none of them
 
     @property
     def host(self) -> str:
         """Host and port, for display; never a user name or password of the URL."""
         parts = urlsplit(self.base_url)
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or self.base_url
+
+    def take_first(self, listed: Sequence[dict[str, Any]]) -> None:
+        """Ask the first model of a list, one that its name calls an embedder only where there is no other."""
+        self.choices = tuple(str(entry["id"]) for entry in listed)
+        self.model = min(self.choices, key=lambda name: "embed" in name.lower(), default=None)
 
     def body(self, request: Request, without: set[str]) -> dict[str, Any]:
         """The arguments of `chat.completions.create`, less what the endpoint refuses and `without`."""

@@ -4,6 +4,7 @@ import pytest
 
 from app.answer import Usage
 from app.embedded import free_memory, physical_cores
+from app.endpoint import Endpoint
 from app.meter import Price, read_prices
 from app.models import open_models
 from ingest import UserError
@@ -58,6 +59,27 @@ def test_without_a_default_the_first_of_the_list_is_it(server, opened):
     models = opened(OPENAI_BASE_URL=server.url, CHAT_MODELS="thinks,good")
     assert models.default.name == "thinks"
     assert models.describe().endswith("nothing leaves this machine. Also to choose: good.")
+
+
+def test_where_no_model_is_named_the_start_names_the_one_that_is_asked_and_how_to_choose(server, opened):
+    models = opened(OPENAI_BASE_URL=server.url)
+    line = models.describe()
+    assert line.startswith(f"Model: good at {server.url.split('/')[2]}, on this machine; nothing leaves")
+    assert line.endswith("set it to choose another (there are also other).") and "CHAT_MODEL is not set" in line
+    assert models.describe_one() == line and models.listed()[0]["name"] == "good"
+    assert "CHAT_MODEL" not in opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="other").describe()
+    dead = opened(OPENAI_BASE_URL="http://127.0.0.1:9/v1").describe()
+    assert dead.startswith("Model: the first model of 127.0.0.1:9 at") and "also" not in dead
+
+
+def test_an_embedder_is_not_taken_for_a_chat_model():
+    endpoint = Endpoint("http://127.0.0.1:9/v1", None)
+    endpoint.take_first([{"id": "text-embedding-nomic"}, {"id": "qwen3"}, {"id": "gemma"}])
+    assert endpoint.model == "qwen3"
+    endpoint.take_first([{"id": "all-embed"}])
+    assert endpoint.model == "all-embed"
+    endpoint.take_first([])
+    assert endpoint.model is None
 
 
 def test_an_unknown_name_is_refused_with_the_choices(server, opened):

@@ -283,6 +283,12 @@ class _Handler(BaseHTTPRequestHandler):
         assert self.body["max_completion_tokens"]
         return self.good()
 
+    def scant(self):
+        """As OpenAI's Responses API behind routers: refuses fewer than 16 tokens."""
+        if self.body["max_tokens"] < 16:
+            return self.fail(400, "Invalid 'max_output_tokens': expected a value >= 16, but got 8 instead.")
+        return self.good()
+
     def slow(self):
         self.begin()
         try:
