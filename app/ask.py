@@ -140,7 +140,7 @@ class Road:
                 draft.retrieved = perf_counter()
                 yield passages
             draft.hits = tuple(found.read(PASSAGES))
-            draft.evidence = continued(before, select_evidence(self.store, query, draft.hits), draft.hits)
+            draft.evidence = continued(self.store, before, select_evidence(self.store, query, draft.hits))
             yield Retrieved(query, draft.hits, draft.evidence)
             if follows and len(queries) == 1:
                 queries.append(standalone(question, history, draft.chat))

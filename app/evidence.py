@@ -41,18 +41,19 @@ def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int
     return _numbered(list(chosen.values()), hits)
 
 
-def continued(before: Sequence[Evidence], found: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+def continued(store: Store, before: Sequence[Evidence], found: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """`found` behind the evidence of the turn before, each sentence once, where that holds at least half of it.
 
     What a model has read it need not read again as long as nothing changes in front of it. A sentence of
     the turn before that does not fit now has relevance 0. `found` alone where they would be more than
-    MOST, and where a sentence of the turn before lies in none of `hits`.
+    MOST, and where a document of the turn before is no more in the store.
     """
     fits = {item.span: item.relevance for item in found}
     known = {item.span for item in before}
     new = [item for item in found if item.span not in known]
     few = 2 * len(new) > len(found) or len(before) + len(new) > MOST
-    if few or not all(_within(item, hits) for item in before):
+    documents = {item.span.document_id for item in before}  # an id is that of its text: a new version has another
+    if few or not all(store.catalog.passage_ids([one]) for one in documents):
         return tuple(found)
     kept = [replace(item, relevance=fits.get(item.span, 0.0)) for item in before]
     return (*kept, *(replace(item, number=number) for number, item in enumerate(new, start=len(kept) + 1)))
@@ -77,14 +78,6 @@ class Conversations:
             self._kept.move_to_end(conversation)
             if len(self._kept) > CONVERSATIONS:
                 self._kept.popitem(last=False)
-
-
-def _within(item: Evidence, hits: Sequence[Hit]) -> bool:
-    spans = [hit.passage.span for hit in hits]
-    return any(
-        span.document_id == item.span.document_id and span.start <= item.span.start and item.span.end <= span.end
-        for span in spans
-    )
 
 
 def _relevance(reading: Reading, hit: Hit) -> float:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.answer import Usage
-from app.embedded import free_memory, physical_cores
+from app.embedded import physical_cores
 from app.endpoint import Endpoint
 from app.meter import Price, read_prices
 from app.models import open_models
@@ -109,15 +109,6 @@ def test_a_model_that_memory_does_not_allow_is_refused_in_one_line_until_it_does
     huge.write_bytes(b"GGUF" + bytes(4000))
     with pytest.raises(UserError, match=r"huge\.gguf could not be loaded"):
         models.get(str(huge)).complete(ASK, max_tokens=1)
-
-
-def test_free_memory_is_unknown_where_the_system_does_not_tell(tmp_path):
-    told = tmp_path / "meminfo"
-    assert free_memory(told) is None
-    told.write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\nMapped:   1000 kB\n")
-    assert free_memory(told) == 4000 * 1024
-    told.write_text("MemTotal: 9000 kB\n")
-    assert free_memory(told) is None
 
 
 def test_a_container_gets_no_more_threads_than_its_share_of_the_processor(tmp_path):
