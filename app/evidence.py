@@ -20,7 +20,7 @@ MOST = 15  # sentences with those of the turn before
 CONVERSATIONS = 64
 
 
-def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int = LIMIT) -> tuple[Evidence, ...]:
+def select_evidence(query: Query, hits: Sequence[Hit], *, limit: int = LIMIT) -> tuple[Evidence, ...]:
     """At most `limit` sentences of `hits` (best first) that fit `query` best, numbered from 1.
 
     Grouped by document, that of the best sentence first, and in the order of the text within it.
@@ -28,10 +28,10 @@ def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int
     weighted mean of the sentence's similarity to the query, the share of the query's words in it,
     and its passage's score. Raises `UserError` when the embedder fails.
     """
-    if not hits or limit < 1 or not query.strip():
+    if not hits or limit < 1 or not query.text.strip():
         return ()
     candidates = [Candidate(hit.passage, hit.metadata, hit.dense, hit.score) for hit in hits]
-    readings = read_sentences(store, Query.read(store, query), candidates)
+    readings = read_sentences(query, candidates)
     ranked = sorted(((_relevance(one, hits[one.passage]), one) for one in readings), key=lambda pair: -pair[0])
     chosen: dict[str, tuple[float, Reading]] = {}
     for relevance, reading in ranked:

@@ -23,6 +23,10 @@ FEW_TIMEOUT, FEW_RETRIES = 20.0, 1
 PROBE = "How tall is the tower, and when was it built?"
 
 
+class EmbedderError(UserError):
+    """The embedding endpoint failed; the message is one line for the user."""
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """The same vectors, each of length 1: float32, (n, dimension)."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -53,11 +57,11 @@ class EndpointEmbedder:
 
     @property
     def dimension(self) -> int:
-        """Found by one call, once. Raises `UserError` when the endpoint does not answer."""
+        """Found by one call, once. Raises `EmbedderError` when the endpoint does not answer."""
         return self._dimension or self.embed([PROBE]).shape[1]
 
     def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
-        """See `ingest.embed.Embedder`. Raises `UserError` when the endpoint fails after retries."""
+        """See `ingest.embed.Embedder`. Raises `EmbedderError` when the endpoint fails after retries."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
@@ -79,7 +83,7 @@ class EndpointEmbedder:
 
         try:
             return self._request(texts)
-        except UserError as error:
+        except EmbedderError as error:
             cause = error.__cause__
             if len(texts) == 1 or not (isinstance(cause, openai.APIStatusError) and cause.status_code in TOO_MANY):
                 raise
@@ -98,15 +102,15 @@ class EndpointEmbedder:
             rows = sorted(reply.data, key=lambda item: item.index)
             got = np.asarray([row.embedding for row in rows], np.float32)
         except openai.OpenAIError as error:
-            raise UserError(self._fault(_reason(error))) from error
+            raise EmbedderError(self._fault(_reason(error))) from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise UserError(self._fault("its reply is not a list of embeddings")) from error
+            raise EmbedderError(self._fault("its reply is not a list of embeddings")) from error
         if got.ndim != 2 or not got.shape[1] or len(got) != len(texts) or not np.isfinite(got).all():
-            raise UserError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
+            raise EmbedderError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
         with self._lock:
             self._dimension = self._dimension or got.shape[1]
         if got.shape[1] != self._dimension:
-            raise UserError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
+            raise EmbedderError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
         return unit(got)
 
     def _open(self) -> "OpenAI":

@@ -7,6 +7,7 @@ import pytest
 from app.answer import Finished, Retrieved, Turn
 from app.ask import Road
 from app.evidence import CONVERSATIONS, MOST, Conversations, continued, select_evidence
+from app.relevance import Query
 from app.retrieve import retrieve, search
 from ingest.store import Store
 from tests.servers.faulty import FaultyServer
@@ -24,7 +25,7 @@ def store(seed_settings):
 
 def found(store, question):
     hits = retrieve(store, question, k=8)
-    return select_evidence(store, question, hits), hits
+    return select_evidence(Query.read(store, question), hits), hits
 
 
 def test_what_both_turns_need_stands_where_it_stood_and_the_new_comes_behind(store):
