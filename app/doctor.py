@@ -66,7 +66,7 @@ def _index(settings: Settings) -> str:
         raise UserError("The index is empty: python -m ingest sync")
     store.check_model()
     first = store.catalog.document(documents[0].document_id)
-    found = store.index.search(store.embedder.embed([first.metadata.title])[0], 1)
+    found = store.index.search(store.embedder.for_queries.embed([first.metadata.title])[0], 1)
     if not found:
         raise UserError("Chroma finds nothing: python -m ingest sync --rebuild")
     return f"{len(documents)} documents, {sum(row.passages for row in documents)} passages in {settings.index_dir}"

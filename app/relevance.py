@@ -46,7 +46,7 @@ class Query:
         collection = store.catalog.collection(found)
         idf = {token: collection.idf(token) for token in found}
         try:
-            return cls(text, embed_cached(store.embedder, [text])[0], idf, store.embedder)
+            return cls(text, embed_cached(store.embedder.for_queries, [text])[0], idf, store.embedder)
         except EmbedderError as error:
             return cls(text, embed_cached(packaged(), [text])[0], idf, packaged(), str(error))
 

@@ -40,20 +40,25 @@ class EndpointEmbedder:
     of import and no retry, batching or check that the client and this file do not have.
     """
 
-    def __init__(self, base_url: str, model: str, key: str) -> None:
+    def __init__(self, base_url: str, model: str, key: str, prefix: str = "", query_prefix: str = "") -> None:
+        """`prefix` is put before each text, or `query_prefix` by the embedder that is `for_queries`."""
         self._base_url, self._model, self._key = base_url, model, key
+        self._prefix, self._query_prefix = prefix, query_prefix
         self._client: OpenAI | None = None
         self._dimension: int | None = None
         self._lock = threading.Lock()
+        same = query_prefix == prefix
+        self.for_queries = self if same else EndpointEmbedder(base_url, model, key, query_prefix, query_prefix)
 
     @property
     def fingerprint(self) -> str:
-        """Endpoint and model.
+        """Endpoint, model and prefixes, where there are any.
 
         Not the dimension: asking for it takes a call, and an index must be readable (lexically)
         while the endpoint is down. The index keeps it beside the fingerprint.
         """
-        return f"{shown(self._base_url)}:{self._model}"
+        prefixes = f" ({self._query_prefix!r}, {self._prefix!r})" if self._query_prefix or self._prefix else ""
+        return f"{shown(self._base_url)}:{self._model}{prefixes}"
 
     @property
     def dimension(self) -> int:
@@ -68,7 +73,7 @@ class EndpointEmbedder:
         vectors: np.ndarray | None = None
         for start in range(0, len(order), ENDPOINT_BATCH):
             rows = order[start : start + ENDPOINT_BATCH]
-            got = self._in_parts([texts[row] for row in rows])
+            got = self._in_parts([self._prefix + texts[row] for row in rows])
             if vectors is None:
                 vectors = np.empty((len(texts), got.shape[1]), np.float32)
             vectors[rows] = got
