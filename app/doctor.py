@@ -11,6 +11,7 @@ from ingest.embed import open_embedder
 from ingest.settings import Settings
 from ingest.store import Store
 
+ENOUGH_CONTEXT = 4096  # tokens: a question with all its evidence, and the answer
 REPLY_TOKENS = 32  # hosted models that think take no fewer than 16
 
 
@@ -85,4 +86,17 @@ def _model(settings: Settings) -> str:
 def _reply(models: Models, model_id: str) -> str:
     asked = [{"role": "user", "content": "Reply with the word ready."}]
     piece = models.get(model_id).complete(asked, max_tokens=REPLY_TOKENS)
-    return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}."
+    reads = _reads(models.get(model_id).capabilities().context_tokens)
+    return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}{reads}."
+
+
+def _reads(context_tokens: int | None) -> str:
+    """How much a model reads, where that is known, and the mend where it is too little."""
+    if context_tokens is None:
+        return ""
+    if context_tokens >= ENOUGH_CONTEXT:
+        return f" and reads {context_tokens:,} tokens at once"
+    return (
+        f" and reads only {context_tokens:,} tokens at once, so that it gets but the best of the evidence: "
+        "give it a larger context (in Ollama: OLLAMA_CONTEXT_LENGTH)"
+    )
