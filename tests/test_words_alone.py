@@ -72,6 +72,17 @@ def test_words_that_no_passage_has_are_an_abstention_that_says_so(road, dead):
     assert found.abstained and found.notice.startswith("The passages were found by words alone")
 
 
+def test_the_command_line_says_both(road, embeddings, dead, run):
+    settings = road.store._settings
+    done = run(
+        "app", "ask", "Quousque tandem abutere?", CORPUS_DIR=settings.corpus_dir, INDEX_DIR=settings.index_dir,
+        EMBEDDING_BASE_URL=embeddings.url, EMBEDDING_MODEL="other",
+        OPENAI_BASE_URL=settings.openai_base_url, CHAT_MODEL="cites",
+    )  # fmt: skip
+    first, second, *_ = done.stdout.splitlines()
+    assert first == "The sources do not say." and second.startswith("The passages were found by words alone")
+
+
 def test_an_endpoint_that_is_back_is_asked_again(road):
     found = answer(road, QUESTION)
     assert not found.notice and found.passages[0].dense > 0
