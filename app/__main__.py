@@ -137,7 +137,7 @@ def _plain(answer: Answer) -> str:
         near = [
             f"  - {hit.metadata.title}: {' '.join(hit.passage.span.text.split())[:160]}" for hit in answer.passages[:3]
         ]
-        return "\n".join([answer.notice or "The sources do not say.", "Nearest passages:", *near])
+        return "\n".join(["The sources do not say.", *filter(None, [answer.notice]), "Nearest passages:", *near])
     notes: dict[str, int] = {}
     lines = []
     for sentence in answer.sentences:

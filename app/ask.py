@@ -33,7 +33,7 @@ from app.gates import Grounds, answerable, answered, asks_for_the_whole, fit, ho
 from app.model import ChatModel
 from app.models import Models, open_models
 from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
-from app.relevance import embed_cached
+from app.relevance import Query, embed_cached, packaged
 from app.reply import LIKELIEST, Piece
 from app.retrieve import retrieve, search
 from ingest import UserError
@@ -48,6 +48,7 @@ QUOTES = 3
 
 NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
 QUOTED_INSTEAD = "No source bears out the model's own words, so the sources' own sentences are quoted."
+WORDS_ALONE = "The passages were found by words alone, not by meaning. {fault}"
 STOPPED = "Stopped: the answer is not complete."
 CUT = "The endpoint ended the reply before its end: the answer may not be complete."
 
@@ -76,7 +77,7 @@ class Road:
         """Open the store and begin to load the model in the background. Raises `UserError`."""
         store = Store.open(settings)
         # The checker's coefficients hold for the vectors of the model in this process, whoever makes the index's.
-        own = store.embedder if isinstance(store.embedder, LocalEmbedder) else LocalEmbedder()
+        own = store.embedder if isinstance(store.embedder, LocalEmbedder) else packaged()
         return cls(store, open_models(settings), Checker(partial(embed_cached, own)))
 
     def warm(self) -> None:
@@ -135,12 +136,13 @@ class Road:
         for query in queries:
             draft.query = query
             found = search(self.store, query, k=PASSAGES, document_ids=document_ids)
+            draft.notice = WORDS_ALONE.format(fault=found.query.fault) if found.query.fault else ""
             if not draft.retrieved:
                 passages = Retrieved(query, tuple(found.first(PASSAGES)))
                 draft.retrieved = perf_counter()
                 yield passages
             draft.hits = tuple(found.read(PASSAGES))
-            draft.evidence = continued(before, select_evidence(self.store, query, draft.hits), draft.hits)
+            draft.evidence = continued(self.store, before, select_evidence(found.query, draft.hits))
             yield Retrieved(query, draft.hits, draft.evidence)
             if follows and len(queries) == 1:
                 queries.append(standalone(question, history, draft.chat))
@@ -155,7 +157,8 @@ class Road:
             yield from self.sentences(draft, session)
             yield from self.complete(draft)
         except ModelError as error:
-            draft.notice, draft.failed = str(error), True
+            draft.note(str(error))
+            draft.failed = True
         yield from draft.tell()  # what had been written when it broke off stands, and is marked like all else
         if draft.failed and not draft.sentences and not draft.stopped:
             best = sorted(draft.evidence, key=lambda item: -item.relevance)[:QUOTES]
@@ -250,9 +253,12 @@ class Road:
         return draft.holds is not None and hopeless(draft.holds) and not _about_the_whole(draft)
 
     def grounds(self, draft: Draft) -> Grounds | None:
-        """What speaks for the best of the draft's sentences that cite anything; None when none does."""
+        """What speaks for the best of the draft's sentences that cite anything.
+
+        None when none does, and where the endpoint does not tell what it holds of the answer.
+        """
         cited = [one for one in draft.sentences if one.citations]
-        if not cited:
+        if not cited or draft.holds is None:
             return None
         best = next((one for one in cited if one.verdict == "supported"), max(cited, key=lambda one: one.support))
         text = " ".join(citation.span.text for citation in best.citations)
@@ -261,7 +267,7 @@ class Road:
         log_odds = None
         with suppress(ModelError):  # a fault of this request is no fault of the answer
             log_odds = confirmed(draft.chat, draft.query, text, said)
-        return Grounds(draft.holds or 0.0, log_odds, best.support)
+        return Grounds(draft.holds, log_odds, best.support)
 
     def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
@@ -293,7 +299,7 @@ def _about_the_whole(draft: Draft) -> bool:
 def finds(store: Store, question: str, sentence: Span) -> bool:
     """Whether `sentence` is among the evidence that the question brings up in its own document."""
     hits = retrieve(store, question, k=PASSAGES, document_ids=[sentence.document_id])
-    return any(one.span == sentence for one in select_evidence(store, question, hits))
+    return any(one.span == sentence for one in select_evidence(Query.read(store, question), hits))
 
 
 def checked_question(question: str) -> str:

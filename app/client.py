@@ -93,8 +93,13 @@ class ChatClient:
                 base_url=base_url, api_key=key, timeout=timeout, max_retries=0, http_client=http
             )
         if self.endpoint.model is None:
-            self.endpoint.model = next((entry["id"] for entry in await list_models(self._client)), None)
+            self.endpoint.take_first(await list_models(self._client))
         return self._client
+
+    async def find(self) -> None:
+        """Where no model is named, take one of the endpoint's list; one that tells none now is asked again later."""
+        with suppress(*FAULTS):
+            await self._connected()
 
     async def _loaded(self, server: EmbeddedServer) -> None:
         if not self._closed and (server.state == "stopped" or server.worth_another_try):

@@ -11,6 +11,9 @@ from ingest.embed import open_embedder
 from ingest.settings import Settings
 from ingest.store import Store
 
+ENOUGH_CONTEXT = 4096  # tokens: a question with all its evidence, and the answer
+REPLY_TOKENS = 32  # hosted models that think take no fewer than 16
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -64,7 +67,7 @@ def _index(settings: Settings) -> str:
         raise UserError("The index is empty: python -m ingest sync")
     store.check_model()
     first = store.catalog.document(documents[0].document_id)
-    found = store.index.search(store.embedder.embed([first.metadata.title])[0], 1)
+    found = store.index.search(store.embedder.for_queries.embed([first.metadata.title])[0], 1)
     if not found:
         raise UserError("Chroma finds nothing: python -m ingest sync --rebuild")
     return f"{len(documents)} documents, {sum(row.passages for row in documents)} passages in {settings.index_dir}"
@@ -81,5 +84,19 @@ def _model(settings: Settings) -> str:
 
 
 def _reply(models: Models, model_id: str) -> str:
-    piece = models.get(model_id).complete([{"role": "user", "content": "Reply with the word ready."}], max_tokens=8)
-    return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}."
+    asked = [{"role": "user", "content": "Reply with the word ready."}]
+    piece = models.get(model_id).complete(asked, max_tokens=REPLY_TOKENS)
+    reads = _reads(models.get(model_id).capabilities().context_tokens)
+    return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}{reads}."
+
+
+def _reads(context_tokens: int | None) -> str:
+    """How much a model reads, where that is known, and the mend where it is too little."""
+    if context_tokens is None:
+        return ""
+    if context_tokens >= ENOUGH_CONTEXT:
+        return f" and reads {context_tokens:,} tokens at once"
+    return (
+        f" and reads only {context_tokens:,} tokens at once, so that it gets but the best of the evidence: "
+        "give it a larger context (in Ollama: OLLAMA_CONTEXT_LENGTH)"
+    )

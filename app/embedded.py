@@ -17,17 +17,16 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.gguf import parts
+from app.memory import fitting_context, free_memory, too_big
 from app.pinned_files import distrust
 
 ROOT = Path(__file__).resolve().parent.parent
 State = Literal["loading", "ready", "failed", "stopped"]
-# Memory of a loaded model: its weights, a little more for what is computed, and its attention cache. Measured:
-# 1.25 GB beside the mapped file of 1.1 GB, which is hardly read once its weights are laid out for the processor.
-WORKING_SHARE, WORKING_BYTES = 1.25, 2**28
 # A thread that is done waits asleep for the others, not spinning. Spinning keeps the core from whom it waits for: with
 # one busy program beside it on two cores, writing fell from 16 to 0.3 tokens a second; asleep, from 15 to 8.6.
 YIELDING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
@@ -95,12 +94,14 @@ class EmbeddedServer:
             if self.state in ("loading", "ready"):
                 return
             self._end()
-            self.reason, self.base_url, self.api_key = _too_big(self.weights), "", secrets.token_urlsafe(24)
+            self.base_url, self.api_key = "", secrets.token_urlsafe(24)
+            context = fitting_context(self.weights, self.options.context, self.options.slots, free_memory())
+            self.reason = _part_missing(self.weights) or ("" if context else too_big(self.weights))
             if self.reason:
                 self._loaded.set()
                 return
             self._loaded = threading.Event()
-            self._process = self._spawn()
+            self._process = self._spawn(context)
             atexit.register(self.stop)
             threading.Thread(
                 target=self._follow, args=(self._process, self._loaded), name="model-loading", daemon=True
@@ -129,14 +130,15 @@ class EmbeddedServer:
             with suppress(OSError, ValueError):
                 stream and stream.close()
 
-    def _spawn(self) -> subprocess.Popen[str]:
+    def _spawn(self, context: int) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             [sys.executable, "-m", "app.embedded"], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe,
             text=True, encoding="utf-8", errors="replace", start_new_session=True, env={**os.environ, **YIELDING},
         )  # fmt: skip
         # The key goes through the pipe: a command line can be read by every user of the machine.
-        order = {"weights": str(self.weights.absolute()), "api_key": self.api_key, **asdict(self.options)}
+        options = asdict(replace(self.options, context=context))
+        order = {"weights": str(self.weights.absolute()), "api_key": self.api_key, **options}
         assert process.stdin
         with suppress(OSError):
             process.stdin.write(json.dumps(order) + "\n")
@@ -168,29 +170,16 @@ def _collect(stream: "object", errors: "deque[str]") -> None:
             errors.append(line.strip())
 
 
-def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Bytes that a new process can have without taking them from others; None where the system does not tell.
-
-    Files that are mapped, as the weights of a loaded model are, count as taken, though the system
-    could drop them: a model without its weights in memory reads them from the disk for every word.
-    """
-    try:
-        lines = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines())
-        return 1024 * (int(lines["MemAvailable"].split()[0]) - int(lines["Mapped"].split()[0]))
-    except (OSError, ValueError, LookupError):
-        return None
-
-
-def _too_big(weights: Path) -> str:
-    """One line when there is not enough memory for a model, "" when there is, or nobody can tell."""
-    free = free_memory()
-    needed = WORKING_BYTES + WORKING_SHARE * weights.stat().st_size if weights.is_file() else 0
-    if free is None or needed <= free:
+def _part_missing(weights: Path) -> str:
+    """One line when a model in several files is not whole, "" when it is."""
+    of_all = parts(weights)
+    missing = [part.name for part in of_all if not part.is_file()]
+    if len(of_all) == 1 or not (missing or weights != of_all[0]):
         return ""
+    lacks = f"; {', '.join(missing)} missing there" if missing else ""
     return (
-        f"The model {weights.stem} needs about {needed / 1e9:.1f} GB of memory "
-        f"and {max(free, 0) / 1e9:.1f} GB are free: end other programs, "
-        "or choose a smaller model (CHAT_MODEL)."
+        f"The model {weights} is one of {len(of_all)} parts{lacks}: put all of them into one folder "
+        f"and set CHAT_MODEL to the first, {of_all[0]}."
     )
 
 

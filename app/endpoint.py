@@ -21,8 +21,19 @@ _OPTIONAL = {
     "max_tokens": ("max_tokens",),
     "stop": ("'stop'", "stop sequences", "parameter: stop"),
     "stream": ("'stream'", "to stream"),  # OpenAI streams some models to verified organisations alone
+    "system": ("system role", "system message", "developer instruction"),  # Gemma's template has none
 }
-_UNKNOWN = ("verified", "support", "unrecognized", "unknown", "not permitted", "not allowed", "unexpected", "extra")
+_UNKNOWN = (
+    "verified",
+    "support",
+    "not enabled",
+    "unrecognized",
+    "unknown",
+    "not permitted",
+    "not allowed",
+    "unexpected",
+    "extra",
+)
 _THINKING_TOKENS = 4096
 
 
@@ -59,6 +70,7 @@ class Endpoint:
     thinks: bool = False
     thinks_unopened: bool = False  # its replies begin in the middle of thinking
     capabilities: Capabilities | None = None
+    choices: tuple[str, ...] = ()  # what it lists, where the user named none of them
 
     @property
     def host(self) -> str:
@@ -66,13 +78,18 @@ class Endpoint:
         parts = urlsplit(self.base_url)
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or self.base_url
 
+    def take_first(self, listed: Sequence[dict[str, Any]]) -> None:
+        """Ask the first model of a list, one that its name calls an embedder only where there is no other."""
+        self.choices = tuple(str(entry["id"]) for entry in listed)
+        self.model = min(self.choices, key=lambda name: "embed" in name.lower(), default=None)
+
     def body(self, request: Request, without: set[str]) -> dict[str, Any]:
         """The arguments of `chat.completions.create`, less what the endpoint refuses and `without`."""
         left_out = self.refused | without
         extra: dict[str, Any] = {}
         body: dict[str, Any] = {
             "model": self.model or "default",
-            "messages": request.messages,
+            "messages": _without_system(request.messages) if "system" in left_out else request.messages,
             "stream": True,
             "extra_body": extra,
         }
@@ -112,12 +129,20 @@ class Endpoint:
         if error.status_code not in (400, 403, 404, 415, 422, 500, 501) or overflow(error.message):
             return None
         for name, words in _OPTIONAL.items():
-            sent = name in body or name in body["extra_body"]
+            sent = name in body or name in body["extra_body"] or name == body["messages"][0]["role"]
             if sent and any(word in said for word in words):
                 if any(word in said for word in _UNKNOWN):
                     self.refused.add(name)
                 return name
         return None
+
+
+def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same with the system's words in front of the first user's."""
+    if len(messages) < 2 or messages[0]["role"] != "system":
+        return messages
+    system, first, *rest = messages
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
 
 
 def json_format(schema: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +191,7 @@ async def list_models(client: openai.AsyncOpenAI) -> list[dict[str, Any]]:
 
 
 async def context_tokens(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int | None:
-    """Tokens of context by /v1/models, under the names that vLLM, OpenRouter, LM Studio, llama.cpp use."""
+    """Tokens of context by /v1/models, under the names that vLLM, OpenRouter, LM Studio, llama.cpp use, or Ollama's."""
     for entry in await list_models(client):
         if entry["id"] == endpoint.model:
             facts = {**(entry.get("meta") or {}), **entry}
@@ -177,8 +202,18 @@ async def context_tokens(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int 
                 "context_window",
                 "n_ctx_train",
             )
-            return next((facts[n] for n in names if isinstance(facts.get(n), int)), None)
-    return None
+            if told := next((facts[n] for n in names if isinstance(facts.get(n), int)), None):
+                return int(told)
+    return await _loaded_context(client, endpoint)
+
+
+async def _loaded_context(client: openai.AsyncOpenAI, endpoint: Endpoint) -> int | None:
+    """Tokens of context with which Ollama has loaded the model: what is beyond them it cuts without a word."""
+    loaded = (await _get(client, endpoint.base_url.removesuffix("/v1") + "/api/ps")).get("models")
+    names = (endpoint.model, f"{endpoint.model}:latest")
+    found = [one for one in loaded or [] if isinstance(one, dict) and one.get("name") in names]
+    told = [one["context_length"] for one in found if isinstance(one.get("context_length"), int)]
+    return told[0] if told else None
 
 
 async def _get(client: openai.AsyncOpenAI, url: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ MOST = 15  # sentences with those of the turn before
 CONVERSATIONS = 64
 
 
-def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int = LIMIT) -> tuple[Evidence, ...]:
+def select_evidence(query: Query, hits: Sequence[Hit], *, limit: int = LIMIT) -> tuple[Evidence, ...]:
     """At most `limit` sentences of `hits` (best first) that fit `query` best, numbered from 1.
 
     Grouped by document, that of the best sentence first, and in the order of the text within it.
@@ -28,10 +28,10 @@ def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int
     weighted mean of the sentence's similarity to the query, the share of the query's words in it,
     and its passage's score. Raises `UserError` when the embedder fails.
     """
-    if not hits or limit < 1 or not query.strip():
+    if not hits or limit < 1 or not query.text.strip():
         return ()
     candidates = [Candidate(hit.passage, hit.metadata, hit.dense, hit.score) for hit in hits]
-    readings = read_sentences(store, Query.read(store, query), candidates)
+    readings = read_sentences(query, candidates)
     ranked = sorted(((_relevance(one, hits[one.passage]), one) for one in readings), key=lambda pair: -pair[0])
     chosen: dict[str, tuple[float, Reading]] = {}
     for relevance, reading in ranked:
@@ -41,18 +41,19 @@ def select_evidence(store: Store, query: str, hits: Sequence[Hit], *, limit: int
     return _numbered(list(chosen.values()), hits)
 
 
-def continued(before: Sequence[Evidence], found: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+def continued(store: Store, before: Sequence[Evidence], found: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """`found` behind the evidence of the turn before, each sentence once, where that holds at least half of it.
 
     What a model has read it need not read again as long as nothing changes in front of it. A sentence of
     the turn before that does not fit now has relevance 0. `found` alone where they would be more than
-    MOST, and where a sentence of the turn before lies in none of `hits`.
+    MOST, and where a document of the turn before is no more in the store.
     """
     fits = {item.span: item.relevance for item in found}
     known = {item.span for item in before}
     new = [item for item in found if item.span not in known]
     few = 2 * len(new) > len(found) or len(before) + len(new) > MOST
-    if few or not all(_within(item, hits) for item in before):
+    documents = {item.span.document_id for item in before}  # an id is that of its text: a new version has another
+    if few or not all(store.catalog.passage_ids([one]) for one in documents):
         return tuple(found)
     kept = [replace(item, relevance=fits.get(item.span, 0.0)) for item in before]
     return (*kept, *(replace(item, number=number) for number, item in enumerate(new, start=len(kept) + 1)))
@@ -77,14 +78,6 @@ class Conversations:
             self._kept.move_to_end(conversation)
             if len(self._kept) > CONVERSATIONS:
                 self._kept.popitem(last=False)
-
-
-def _within(item: Evidence, hits: Sequence[Hit]) -> bool:
-    spans = [hit.passage.span for hit in hits]
-    return any(
-        span.document_id == item.span.document_id and span.start <= item.span.start and item.span.end <= span.end
-        for span in spans
-    )
 
 
 def _relevance(reading: Reading, hit: Hit) -> float:

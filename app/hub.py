@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from app.gguf import parts
 from app.pinned_files import Pin, check_space, matches
 from ingest import UserError
 from ingest.progress import Progress, Report
@@ -77,7 +78,13 @@ class HubFile:
 
     def _ask(self, client: httpx.Client) -> tuple[int, str, str]:
         """Size, SHA-256 and the address at this commit, from the hub's own pointer to the file."""
-        file = quote(self.file or self._choose(client))
+        chosen = self.file or self._choose(client)
+        if len(parts(Path(chosen))) > 1:
+            raise UserError(
+                f"{self.repository}:{chosen} is one of {len(parts(Path(chosen)))} parts, and only whole files are "
+                "fetched: get all parts into one folder yourself, and set CHAT_MODEL to the path of the first."
+            )
+        file = quote(chosen)
         head = self._send(client, "HEAD", f"{self.base}/{self.repository}/resolve/main/{file}", until="x-linked-etag")
         sha256 = head.headers.get("x-linked-etag", "").strip('"')
         size = head.headers.get("x-linked-size", "")

@@ -35,6 +35,7 @@ OPENAI = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
 # On this machine reading 2,500 tokens takes half a minute on two cores, and four may ask at once.
 LOCAL_LIMITS = Limits(first_token=240, stall=60)
+TOLD = 6  # models of an endpoint's list that are named beside the first
 
 
 def open_model(settings: Settings, name: str | None = None, load: bool = True) -> "ChatModel":
@@ -99,7 +100,22 @@ class ChatModel:
         place = f" at {self.where}" + ("" if self.remote else ", on this machine")
         hosts = [*([self.where] if self.remote else ()), *others]
         sent = f"questions and passages are sent to {' and '.join(hosts)}" if hosts else "nothing leaves this machine"
-        return f"Model: {self.name}{', embedded' if self._client.server else place}; {sent}."
+        return f"Model: {self.name}{', embedded' if self._client.server else place}; {sent}.{self._unnamed()}"
+
+    def _unnamed(self) -> str:
+        """How to choose another, where the settings name none and the endpoint's list has some."""
+        choices = self._client.endpoint.choices
+        if not choices:
+            return ""
+        others = [name for name in choices if name != self.name]
+        more = f", {len(others) - TOLD} more" if len(others) > TOLD else ""
+        has = f" (there are also {', '.join(others[:TOLD])}{more})" if others else ""
+        return f" CHAT_MODEL is not set, so it is the first that the endpoint lists; set it to choose another{has}."
+
+    def find(self) -> None:
+        """Where the settings name no model, learn which the endpoint lists first; a fault is left to the question."""
+        if self._client.server is None and self._client.endpoint.model is None:
+            asyncio.run_coroutine_threadsafe(self._client.find(), self._started_loop()).result()
 
     @property
     def state(self) -> str:

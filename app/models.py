@@ -61,7 +61,11 @@ class Models:
         return self.get(model_id).describe(self._others)
 
     def describe(self) -> str:
-        """One line for the start: which model is asked, where, what leaves the machine, and what else there is."""
+        """One line for the start: which model is asked, where, what leaves the machine, and what else there is.
+
+        An endpoint of which no model is named is asked for its list.
+        """
+        self.default.find()
         others = [model.name for model in self._models.values() if model is not self.default]
         return self.describe_one() + (f" Also to choose: {', '.join(others)}." if others else "")
 

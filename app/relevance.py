@@ -8,12 +8,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ingest.document import Metadata, Passage, Span
-from ingest.embed import Embedder
+from ingest.embed import Embedder, LocalEmbedder
+from ingest.embed_endpoint import EmbedderError
 from ingest.lexical import K1, guess_language, tokens
 from ingest.store import Store
 
@@ -25,18 +27,28 @@ CACHED_VECTORS = 4096  # of each embedder: 6 MB of 384 components
 
 @dataclass(frozen=True)
 class Query:
-    """A query as one store reads it: its vector (unit length) and the idf of each of its tokens."""
+    """A query as one store reads it: its vector (unit length), who made that, and the idf of each of its tokens.
+
+    `fault`: one line on why the store's embedder, an endpoint, made none ("" if it did). The vector is then
+    the packaged embedder's: sentences can be held against it, but not the vectors of passages.
+    """
 
     text: str
     vector: np.ndarray
     idf: Mapping[str, float]
+    embedder: Embedder
+    fault: str = ""
 
     @classmethod
     def read(cls, store: Store, text: str) -> "Query":
-        """Embed and tokenise; raises `UserError` when the embedder fails."""
+        """Embed and tokenise; raises `UserError` when the packaged embedder cannot be loaded."""
         found = store.catalog.query_tokens(text)
         collection = store.catalog.collection(found)
-        return cls(text, embed_cached(store.embedder, [text])[0], {t: collection.idf(t) for t in found})
+        idf = {token: collection.idf(token) for token in found}
+        try:
+            return cls(text, embed_cached(store.embedder.for_queries, [text])[0], idf, store.embedder)
+        except EmbedderError as error:
+            return cls(text, embed_cached(packaged(), [text])[0], idf, packaged(), str(error))
 
     @property
     def greatest_bm25(self) -> float:
@@ -72,7 +84,7 @@ class Candidate:
     score: float
 
 
-def read_sentences(store: Store, query: Query, candidates: Sequence[Candidate]) -> list[Reading]:
+def read_sentences(query: Query, candidates: Sequence[Candidate]) -> list[Reading]:
     """Every sentence of the candidates, in their order.
 
     Only the EMBEDDED most promising are embedded, since that is the time retrieval takes: on
@@ -83,7 +95,7 @@ def read_sentences(store: Store, query: Query, candidates: Sequence[Candidate]) 
     cover = [query.cover(set(tokens(span.text, languages[at]))) for at, span in found]
     promise = [value + PASSAGE_PULL * candidates[at].score for value, (at, _) in zip(cover, found, strict=True)]
     read = sorted(range(len(found)), key=lambda row: -promise[row])[:EMBEDDED]
-    vectors = embed_cached(store.embedder, [found[row][1].text for row in read])
+    vectors = embed_cached(query.embedder, [found[row][1].text for row in read])
     similarity = {row: float(vector @ query.vector) for row, vector in zip(read, vectors, strict=True)}
     return [
         Reading(at, span, similarity.get(row, UNREAD * candidates[at].dense), cover[row])
@@ -98,6 +110,12 @@ def sentence_spans(passage: Passage) -> list[Span]:
         Span(whole.document_id, start, end, whole.text[start - whole.start : end - whole.start])
         for start, end in passage.sentences
     ]
+
+
+@cache
+def packaged() -> LocalEmbedder:
+    """The packaged embedder, loaded once whoever needs it beside an index of another one's vectors."""
+    return LocalEmbedder()
 
 
 _vectors: "WeakKeyDictionary[Embedder, OrderedDict[str, np.ndarray]]" = WeakKeyDictionary()

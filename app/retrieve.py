@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.relevance import UNREAD, Candidate, Query, read_sentences
+from ingest import UserError
 from ingest.document import Hit, Metadata, Passage
 from ingest.store import Store
 
@@ -56,7 +57,7 @@ class Search:
         passages = self.store.catalog.passages([found[row].passage_id for row in top])
         read = [row for row in top if found[row].passage_id in passages]
         candidates = [Candidate(*passages[found[row].passage_id], found[row].dense, float(first[row])) for row in read]
-        for reading in read_sentences(self.store, self.query, candidates):
+        for reading in read_sentences(self.query, candidates):
             row = read[reading.passage]
             sentence[row] = max(sentence[row], reading.similarity)
         return self._hits(self._scores(sentence), k, passages)
@@ -84,10 +85,10 @@ def search(store: Store, query: str, *, k: int = 8, document_ids: Sequence[str] 
     """Both searches for `query`, deep enough for `k` passages; among `document_ids` alone when given.
 
     Candidates are the POOL nearest by embedding and the POOL best by BM25, each with both scores,
-    exactly. Raises `UserError` when the embedder fails.
+    exactly; the latter alone where the endpoint that embeds fails, which `Search.query` then tells.
     """
     if not query.strip() or (document_ids is not None and not document_ids) or k < 1:
-        return Search(store, Query(query, np.zeros(0, np.float32), {}), ())
+        return Search(store, Query(query, np.zeros(0, np.float32), {}, store.embedder), ())
     asked = Query.read(store, query)
     return Search(store, asked, _candidates(store, asked, max(POOL, k), document_ids))
 
@@ -101,7 +102,10 @@ def retrieve(store: Store, query: str, *, k: int = 8, document_ids: Sequence[str
     `Hit.score`, 0 to 1, can be compared between queries; see `fuse`. Raises `UserError` when the
     embedder fails.
     """
-    return search(store, query, k=k, document_ids=document_ids).read(k)
+    found = search(store, query, k=k, document_ids=document_ids)
+    if found.query.fault:  # who asks for passages alone is told of nothing else
+        raise UserError(found.query.fault)
+    return found.read(k)
 
 
 def fuse(dense: np.ndarray, sentence: np.ndarray, lexical: np.ndarray, greatest: float) -> np.ndarray:
@@ -128,6 +132,8 @@ def _hit(found: _Found, passage: Passage, metadata: Metadata, score: float) -> H
 
 def _candidates(store: Store, query: Query, pool: int, document_ids: Sequence[str] | None) -> list[_Found]:
     """Ids and scores alone: the text of a passage is read, with its document's, only where it is needed."""
+    if query.fault:
+        return [_Found(one, 0.0, score) for one, score in store.catalog.lexical(query.text, pool, document_ids)]
     dense = dict(store.index.search(query.vector, pool, document_ids))
     lexical = dict(store.catalog.lexical(query.text, pool, document_ids))
     passage_ids = list(dict.fromkeys([*dense, *lexical]))

@@ -21,6 +21,7 @@ from statistics import mean
 from typing import Any
 
 from app.evidence import select_evidence
+from app.relevance import Query
 from app.retrieve import retrieve
 from bench import checker, claim_sets, extraction
 from bench.measures import measures, new_at_rank
@@ -70,7 +71,7 @@ def article_figures(store: Store) -> Iterator[Figure]:
         hits = retrieve(store, asked.text, k=8)
         places = [(hit.passage.span.document_id, hit.passage.span.start, hit.passage.span.end) for hit in hits]
         recalls.append(measures(new_at_rank(asked, places, by_document=False), len(asked.gold))["recall@5"])
-        spans = [item.span for item in select_evidence(store, asked.text, hits)]
+        spans = [item.span for item in select_evidence(Query.read(store, asked.text), hits)]
         met = [any(gold.met_by(s.document_id, s.start, s.end) for s in spans) for gold in asked.gold]
         shown.append(sum(met) / len(met))
     yield Figure("article: passages, recall@5", data, tuple(recalls))

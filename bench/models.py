@@ -31,7 +31,7 @@ from app.evidence import select_evidence
 from app.followup import opening
 from app.model import LOCAL_LIMITS, ChatModel
 from app.models import Models
-from app.relevance import embed_cached
+from app.relevance import Query, embed_cached
 from app.retrieve import retrieve
 from app.weights import chosen_model
 from bench.report import ROOT, Table, write
@@ -198,7 +198,9 @@ def cancels(settings: Settings, store: Store) -> dict[str, Any]:
 
     That word costs the reading of a question of one line, which is told beside it.
     """
-    evidence = select_evidence(store, "What is said?", retrieve(store, "What is North Korea developing?", k=8))
+    evidence = select_evidence(
+        Query.read(store, "What is said?"), retrieve(store, "What is North Korea developing?", k=8)
+    )
     long = [{"role": "user", "content": " ".join(item.span.text for item in evidence)}]
     short = [{"role": "user", "content": "Say hello."}]
     writing: list[float] = []

@@ -90,7 +90,7 @@ def query_times(size: int, **more: str) -> dict[str, Any]:
 
 
 def _evidence(store: Store, query: str) -> object:
-    return select_evidence(store, query, retrieve(store, query, k=8))
+    return select_evidence(relevance.Query.read(store, query), retrieve(store, query, k=8))
 
 
 def _timed(stage: Callable[[str], object], queries: Sequence[str], store: Store) -> dict[str, float]:

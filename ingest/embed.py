@@ -47,6 +47,10 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Components of a vector."""
 
+    @property
+    def for_queries(self) -> "Embedder":
+        """The same model for questions, which some models want to be marked as such; else itself."""
+
     def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
         """Vectors of `texts`, in their order: float32, (n, dimension), each of length 1.
 
@@ -62,9 +66,10 @@ def open_embedder(settings: Settings) -> Embedder:
     OpenAI's with the key, never so where OPENAI_BASE_URL names another chat endpoint. Costs nothing
     until it is first used. Raises `UserError` on settings that cannot work.
     """
+    prefixes = settings.embedding_passage_prefix, settings.embedding_query_prefix
     if settings.embedding_base_url:
         key = settings.embedding_api_key or "none"
-        return EndpointEmbedder(settings.embedding_base_url, settings.embedding_model or "default", key)
+        return EndpointEmbedder(settings.embedding_base_url, settings.embedding_model or "default", key, *prefixes)
     if settings.embedding_model and settings.openai_base_url:
         raise UserError(
             f"EMBEDDING_MODEL is {settings.embedding_model!r} and OPENAI_BASE_URL is set, but not EMBEDDING_BASE_URL: "
@@ -77,7 +82,12 @@ def open_embedder(settings: Settings) -> Embedder:
                 f"EMBEDDING_MODEL is {settings.embedding_model!r} but there is neither OPENAI_API_KEY nor "
                 "EMBEDDING_BASE_URL: set one, or unset EMBEDDING_MODEL to use the built-in model."
             )
-        return EndpointEmbedder("https://api.openai.com/v1", settings.embedding_model, openai_key)
+        return EndpointEmbedder("https://api.openai.com/v1", settings.embedding_model, openai_key, *prefixes)
+    if any(prefixes):
+        raise UserError(
+            "EMBEDDING_QUERY_PREFIX or EMBEDDING_PASSAGE_PREFIX is set, which the built-in model does not know: "
+            "unset both, or say with EMBEDDING_BASE_URL who embeds."
+        )
     return LocalEmbedder()
 
 
@@ -94,6 +104,11 @@ class LocalEmbedder:
     def __init__(self) -> None:
         self._loaded: tuple[Any, Any] | None = None
         self._lock = threading.Lock()
+
+    @property
+    def for_queries(self) -> "LocalEmbedder":
+        """Itself."""
+        return self
 
     def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
         """See `Embedder`. Raises `UserError` when a model file is missing or damaged."""

@@ -23,6 +23,10 @@ FEW_TIMEOUT, FEW_RETRIES = 20.0, 1
 PROBE = "How tall is the tower, and when was it built?"
 
 
+class EmbedderError(UserError):
+    """The embedding endpoint failed; the message is one line for the user."""
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """The same vectors, each of length 1: float32, (n, dimension)."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -36,35 +40,40 @@ class EndpointEmbedder:
     of import and no retry, batching or check that the client and this file do not have.
     """
 
-    def __init__(self, base_url: str, model: str, key: str) -> None:
+    def __init__(self, base_url: str, model: str, key: str, prefix: str = "", query_prefix: str = "") -> None:
+        """`prefix` is put before each text, or `query_prefix` by the embedder that is `for_queries`."""
         self._base_url, self._model, self._key = base_url, model, key
+        self._prefix, self._query_prefix = prefix, query_prefix
         self._client: OpenAI | None = None
         self._dimension: int | None = None
         self._lock = threading.Lock()
+        same = query_prefix == prefix
+        self.for_queries = self if same else EndpointEmbedder(base_url, model, key, query_prefix, query_prefix)
 
     @property
     def fingerprint(self) -> str:
-        """Endpoint and model.
+        """Endpoint, model and prefixes, where there are any.
 
         Not the dimension: asking for it takes a call, and an index must be readable (lexically)
         while the endpoint is down. The index keeps it beside the fingerprint.
         """
-        return f"{shown(self._base_url)}:{self._model}"
+        prefixes = f" ({self._query_prefix!r}, {self._prefix!r})" if self._query_prefix or self._prefix else ""
+        return f"{shown(self._base_url)}:{self._model}{prefixes}"
 
     @property
     def dimension(self) -> int:
-        """Found by one call, once. Raises `UserError` when the endpoint does not answer."""
+        """Found by one call, once. Raises `EmbedderError` when the endpoint does not answer."""
         return self._dimension or self.embed([PROBE]).shape[1]
 
     def embed(self, texts: Sequence[str], on_done: OnDone | None = None) -> np.ndarray:
-        """See `ingest.embed.Embedder`. Raises `UserError` when the endpoint fails after retries."""
+        """See `ingest.embed.Embedder`. Raises `EmbedderError` when the endpoint fails after retries."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         vectors: np.ndarray | None = None
         for start in range(0, len(order), ENDPOINT_BATCH):
             rows = order[start : start + ENDPOINT_BATCH]
-            got = self._in_parts([texts[row] for row in rows])
+            got = self._in_parts([self._prefix + texts[row] for row in rows])
             if vectors is None:
                 vectors = np.empty((len(texts), got.shape[1]), np.float32)
             vectors[rows] = got
@@ -79,7 +88,7 @@ class EndpointEmbedder:
 
         try:
             return self._request(texts)
-        except UserError as error:
+        except EmbedderError as error:
             cause = error.__cause__
             if len(texts) == 1 or not (isinstance(cause, openai.APIStatusError) and cause.status_code in TOO_MANY):
                 raise
@@ -98,15 +107,15 @@ class EndpointEmbedder:
             rows = sorted(reply.data, key=lambda item: item.index)
             got = np.asarray([row.embedding for row in rows], np.float32)
         except openai.OpenAIError as error:
-            raise UserError(self._fault(_reason(error))) from error
+            raise EmbedderError(self._fault(_reason(error))) from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise UserError(self._fault("its reply is not a list of embeddings")) from error
+            raise EmbedderError(self._fault("its reply is not a list of embeddings")) from error
         if got.ndim != 2 or not got.shape[1] or len(got) != len(texts) or not np.isfinite(got).all():
-            raise UserError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
+            raise EmbedderError(self._fault(f"it returned {len(rows)} usable embeddings for {len(texts)} texts"))
         with self._lock:
             self._dimension = self._dimension or got.shape[1]
         if got.shape[1] != self._dimension:
-            raise UserError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
+            raise EmbedderError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
         return unit(got)
 
     def _open(self) -> "OpenAI":

@@ -33,6 +33,8 @@ class Settings:
     embedding_model: str | None
     embedding_base_url: str | None
     embedding_api_key: str | None
+    embedding_query_prefix: str
+    embedding_passage_prefix: str
     chroma_url: str | None
     chroma_token: str | None
     app_auth: str | None
@@ -81,6 +83,9 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         embedding_model=text("EMBEDDING_MODEL"),
         embedding_base_url=url("EMBEDDING_BASE_URL"),
         embedding_api_key=text("EMBEDDING_API_KEY"),
+        # As they are: the space at the end of "query: " is a part of it.
+        embedding_query_prefix=found.get("EMBEDDING_QUERY_PREFIX") or "",
+        embedding_passage_prefix=found.get("EMBEDDING_PASSAGE_PREFIX") or "",
         chroma_url=url("CHROMA_URL"),
         chroma_token=text("CHROMA_TOKEN"),
         app_auth=text("APP_AUTH"),

@@ -4,6 +4,7 @@ The store, the checker and the HTTP are real; the endpoint is the scripted serve
 """
 
 import socket
+import threading
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from app.answer import Finished, Turn
 from app.ask import NO_MODEL, Road
 from app.check import Checker
 from app.client import Limits
+from app.draft import Draft
 from app.endpoint import Endpoint
 from app.model import ChatModel
 from app.models import Models, open_models
@@ -85,6 +87,14 @@ def test_a_fault_while_the_endpoint_is_found_out_is_told_too(road, server):
             assert found.sentences and all(s.quoted for s in found.sentences)
     finally:
         server.says_yes = True
+
+
+def test_an_endpoint_that_tells_no_probabilities_has_no_view_rather_than_an_even_one(road):
+    draft = Draft(QUESTION, road.models.metered("cites"), threading.Event())
+    list(road.retrieve(draft, QUESTION, (), None))
+    list(road.sentences(draft, road.checker.start(QUESTION, draft.evidence)))
+    assert draft.sentences and draft.holds is None
+    assert road.grounds(draft) is None and road.stands(draft)
 
 
 def test_retry_after_is_honoured(road):

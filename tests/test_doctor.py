@@ -55,6 +55,17 @@ def test_a_model_that_cannot_be_used(doctor, changed, mend):
     assert found["index"].works
 
 
+def test_the_question_has_room_for_models_that_take_no_fewer_than_sixteen_tokens(doctor, server):
+    assert doctor(chat_model="scant")["model"].works
+    assert doctor(chat_model=None)["model"].line.startswith("Model: good at ")
+
+
+def test_a_context_that_is_too_small_is_told_with_the_setting(doctor):
+    assert doctor()["model"].line.endswith("and reads 4,096 tokens at once.")
+    line = doctor(chat_model="cuts")["model"].line
+    assert "reads only 2,048 tokens at once" in line and "OLLAMA_CONTEXT_LENGTH" in line
+
+
 def test_damaged_weights_of_the_right_size_are_found(doctor, seed_settings, tmp_path):
     own = embedded_models(seed_settings)[0].path(seed_settings)
     damaged = tmp_path / "models" / own.name

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.retrieve import retrieve
 from ingest import UserError
 from ingest.embed import LocalEmbedder, open_embedder
 from ingest.embed_endpoint import ENDPOINT_BATCH, ENDPOINT_RETRIES, FEW, FEW_RETRIES, EndpointEmbedder
@@ -177,6 +178,23 @@ def test_re_embedding_runs_beside_the_old_index_which_answers_until_the_swap(mad
     new = Store.open(other)
     assert (best(new, "drinks"), best(new, "insects")) == ("Tea", "Bees")
     assert sync(other).embedded == 0
+
+
+def test_a_model_that_wants_the_task_named_gets_it_before_each_text(made, server):
+    wants = {"embedding_query_prefix": "search_query: ", "embedding_passage_prefix": "search_document: "}
+    other = replace(at(made, server), **wants)
+    sync(other, rebuild=True)
+    assert len(server.texts) >= 3 and all(text.startswith("search_document: ") for text in server.texts)
+    server.texts.clear()
+    store = Store.open(other)
+    assert retrieve(store, "drinks", k=2)[0].metadata.title == "Tea"
+    assert server.texts[0] == "search_query: drinks"
+    assert all(text.startswith("search_document: ") for text in server.texts[1:]) and server.texts[1:]
+    for changed in (at(made, server), replace(other, embedding_query_prefix="query: ")):
+        with pytest.raises(UserError, match="sync --rebuild"):
+            Store.open(changed)
+    with pytest.raises(UserError, match="which the built-in model does not know"):
+        open_embedder(replace(made, **wants))
 
 
 def test_a_re_embedding_that_fails_or_stops_leaves_the_old_index(made, server):

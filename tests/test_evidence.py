@@ -7,6 +7,7 @@ import pytest
 from app.answer import Finished, Retrieved, Turn
 from app.ask import Road
 from app.evidence import CONVERSATIONS, MOST, Conversations, continued, select_evidence
+from app.relevance import Query
 from app.retrieve import retrieve, search
 from ingest.store import Store
 from tests.servers.faulty import FaultyServer
@@ -24,13 +25,13 @@ def store(seed_settings):
 
 def found(store, question):
     hits = retrieve(store, question, k=8)
-    return select_evidence(store, question, hits), hits
+    return select_evidence(Query.read(store, question), hits), hits
 
 
 def test_what_both_turns_need_stands_where_it_stood_and_the_new_comes_behind(store):
     before, _ = found(store, FOOD)
-    now, hits = found(store, MORE_FOOD)
-    both = continued(before, now, hits)
+    now, _ = found(store, MORE_FOOD)
+    both = continued(store, before, now)
     assert [(item.number, item.span) for item in both[: len(before)]] == [(item.number, item.span) for item in before]
     assert {item.span for item in both} == {item.span for item in (*before, *now)}
     assert [item.number for item in both] == list(range(1, len(both) + 1)) and len(before) < len(both) <= MOST
@@ -40,16 +41,29 @@ def test_what_both_turns_need_stands_where_it_stood_and_the_new_comes_behind(sto
 
 def test_a_turn_about_something_else_begins_anew(store):
     before, _ = found(store, FOOD)
-    now, hits = found(store, OTHER)
-    assert continued(before, now, hits) == now
-    assert continued((), now, hits) == now
+    now, _ = found(store, OTHER)
+    assert continued(store, before, now) == now
+    assert continued(store, (), now) == now
 
 
-def test_a_sentence_that_is_no_more_among_the_passages_is_not_kept(store):
+def test_what_was_read_is_kept_though_no_passage_found_now_holds_it(store):
+    before, _ = found(store, "How much does North Korea owe Russia?")
+    now, hits = found(store, "How much of the debt was written off?")
+    spans = [hit.passage.span for hit in hits]
+    elsewhere = [
+        item.span for item in before
+        if not any(one.start <= item.span.start and item.span.end <= one.end for one in spans)
+    ]  # fmt: skip
+    both = continued(store, before, now)
+    assert elsewhere and [item.span for item in both[: len(before)]] == [item.span for item in before]
+    assert {item.span for item in now} <= {item.span for item in both}
+
+
+def test_a_sentence_of_a_document_that_is_gone_is_not_kept(store):
     before, _ = found(store, FOOD)
-    now, hits = found(store, MORE_FOOD)
+    now, _ = found(store, MORE_FOOD)
     gone = replace(before[0], span=replace(before[0].span, document_id="0" * 64))
-    assert continued((gone, *before[1:]), now, hits) == now
+    assert continued(store, (gone, *before[1:]), now) == now
 
 
 def test_only_the_latest_conversations_are_remembered(store):

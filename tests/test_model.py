@@ -167,6 +167,21 @@ def test_capabilities_are_not_believed_of_a_server_that_ignores_parameters(serve
     assert found.context_tokens == 4096
 
 
+def test_a_template_without_a_system_role_gets_its_words_in_the_users_turn(server, opened):
+    model = opened(server.url, "gemma")
+    talk = [{"role": "system", "content": "Be short."}, *ASK, {"role": "assistant", "content": "Yes."}, *ASK]
+    for times in (2, 3):  # refused once, then known
+        assert model.complete(talk, max_tokens=50).text == "Hello there."
+        assert server.times("gemma") == times
+    merged = {"role": "user", "content": f"Be short.\n\n{ASK[0]['content']}"}
+    assert server.requests[-1]["messages"] == [merged, *talk[2:]]
+
+
+def test_the_context_with_which_ollama_loaded_a_model_is_known(server, opened):
+    assert opened(server.url, "cuts").capabilities().context_tokens == 2048
+    assert opened(server.url, "picky").capabilities().context_tokens is None
+
+
 def test_capabilities_are_learnt_past_refused_parameters(server, opened):
     able, picky = opened(server.url, "able"), opened(server.url, "picky")
     found = able.capabilities()

@@ -3,7 +3,8 @@
 import pytest
 
 from app.answer import Usage
-from app.embedded import free_memory, physical_cores
+from app.embedded import physical_cores
+from app.endpoint import Endpoint
 from app.meter import Price, read_prices
 from app.models import open_models
 from ingest import UserError
@@ -60,6 +61,27 @@ def test_without_a_default_the_first_of_the_list_is_it(server, opened):
     assert models.describe().endswith("nothing leaves this machine. Also to choose: good.")
 
 
+def test_where_no_model_is_named_the_start_names_the_one_that_is_asked_and_how_to_choose(server, opened):
+    models = opened(OPENAI_BASE_URL=server.url)
+    line = models.describe()
+    assert line.startswith(f"Model: good at {server.url.split('/')[2]}, on this machine; nothing leaves")
+    assert line.endswith("set it to choose another (there are also other).") and "CHAT_MODEL is not set" in line
+    assert models.describe_one() == line and models.listed()[0]["name"] == "good"
+    assert "CHAT_MODEL" not in opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="other").describe()
+    dead = opened(OPENAI_BASE_URL="http://127.0.0.1:9/v1").describe()
+    assert dead.startswith("Model: the first model of 127.0.0.1:9 at") and "also" not in dead
+
+
+def test_an_embedder_is_not_taken_for_a_chat_model():
+    endpoint = Endpoint("http://127.0.0.1:9/v1", None)
+    endpoint.take_first([{"id": "text-embedding-nomic"}, {"id": "qwen3"}, {"id": "gemma"}])
+    assert endpoint.model == "qwen3"
+    endpoint.take_first([{"id": "all-embed"}])
+    assert endpoint.model == "all-embed"
+    endpoint.take_first([])
+    assert endpoint.model is None
+
+
 def test_an_unknown_name_is_refused_with_the_choices(server, opened):
     with pytest.raises(UserError, match=r"'gpt-9' here: choose one of good, thinks"):
         opened(OPENAI_BASE_URL=server.url, CHAT_MODEL="good", CHAT_MODELS="thinks").get("gpt-9")
@@ -87,15 +109,6 @@ def test_a_model_that_memory_does_not_allow_is_refused_in_one_line_until_it_does
     huge.write_bytes(b"GGUF" + bytes(4000))
     with pytest.raises(UserError, match=r"huge\.gguf could not be loaded"):
         models.get(str(huge)).complete(ASK, max_tokens=1)
-
-
-def test_free_memory_is_unknown_where_the_system_does_not_tell(tmp_path):
-    told = tmp_path / "meminfo"
-    assert free_memory(told) is None
-    told.write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\nMapped:   1000 kB\n")
-    assert free_memory(told) == 4000 * 1024
-    told.write_text("MemTotal: 9000 kB\n")
-    assert free_memory(told) is None
 
 
 def test_a_container_gets_no_more_threads_than_its_share_of_the_processor(tmp_path):

@@ -26,6 +26,14 @@ def test_the_environment_goes_first_and_an_empty_variable_is_unset(dotenv):
     assert (settings.chat_model, settings.openai_base_url) == ("from-environment", None)
 
 
+def test_the_space_at_the_end_of_a_prefix_is_a_part_of_it(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text('EMBEDDING_QUERY_PREFIX="query: "\nCHAT_MODEL=" m "\n', "utf-8")
+    settings = load_settings({"EMBEDDING_PASSAGE_PREFIX": "passage: "}, path)
+    assert (settings.embedding_query_prefix, settings.embedding_passage_prefix) == ("query: ", "passage: ")
+    assert settings.chat_model == "m"
+
+
 def test_without_a_file_the_defaults_hold(tmp_path):
     settings = load_settings({}, tmp_path / "none")
     assert settings.chat_model is None and settings.openai_base_url is None

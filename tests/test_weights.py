@@ -215,6 +215,13 @@ def test_which_of_several_files_must_be_said(hub, settings):
         obtain(HubFile("owner/name", base=hub.url), settings, silent)
 
 
+def test_a_file_that_is_one_part_of_a_model_is_not_fetched_for_the_whole(hub, settings):
+    hub.files = {"model.Q4_K_M-00001-of-00003.gguf": b"x"}
+    for named in (None, "model.Q4_K_M-00001-of-00003.gguf"):
+        with pytest.raises(UserError, match=r"00003\.gguf is one of 3 parts, .* CHAT_MODEL to the path of the first"):
+            obtain(HubFile("owner/name", named, hub.url), settings, silent)
+
+
 def test_a_fetch_that_was_cut_off_goes_on_from_there(hub, settings):
     hub.cut = 100_000
     model = HubFile("owner/name", base=hub.url)

@@ -22,10 +22,10 @@ def rotation(seed):
 
 
 class EmbeddingsServer:
-    """A context manager; `url` ends in /v1, `sizes` are the texts of each request, `keys` what it was told."""
+    """A context manager; `url` ends in /v1, `sizes` counts the `texts` of each request, `keys` is what it was told."""
 
     def __init__(self, seed=1):
-        self.seed, self.sizes, self.keys, self.faults = seed, [], [], []
+        self.seed, self.sizes, self.keys, self.faults, self.texts = seed, [], [], [], []
         self.spoil = lambda vectors: vectors
         self.meanwhile = lambda: None
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -56,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         if owner.faults:
             return self.reply(owner.faults.pop(0), {"error": {"message": "no", "key": self.headers["authorization"]}})
         owner.sizes.append(len(body["input"]))
+        owner.texts += body["input"]
         owner.meanwhile()
         vectors = owner.spoil((3 * _LOCAL.embed(body["input"]) @ rotation(owner.seed)).tolist())
         rows = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]

@@ -56,6 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        if self.path == "/api/ps":  # Ollama's list of what it has loaded
+            return self.json(200, {"models": [{"name": "cuts:latest", "context_length": 2048}]})
         if not self.path.endswith("/models"):
             return self.fail(404, "no such path")
         return self.json(200, {"data": [{"id": "good", "max_model_len": 4096}, {"id": "other"}]})
@@ -281,6 +283,22 @@ class _Handler(BaseHTTPRequestHandler):
             if name in self.body:
                 return self.fail(400, f"Unsupported parameter: '{name}' is not supported with this model.", name)
         assert self.body["max_completion_tokens"]
+        return self.good()
+
+    def cuts(self):
+        """As a model of Ollama's, which does not tell in /v1/models how much it reads."""
+        return self.good()
+
+    def gemma(self):
+        """As vLLM with a template that has no system role."""
+        if self.body["messages"][0]["role"] == "system":
+            return self.fail(400, "System role not supported")
+        return self.good()
+
+    def scant(self):
+        """As OpenAI's Responses API behind routers: refuses fewer than 16 tokens."""
+        if self.body["max_tokens"] < 16:
+            return self.fail(400, "Invalid 'max_output_tokens': expected a value >= 16, but got 8 instead.")
         return self.good()
 
     def slow(self):

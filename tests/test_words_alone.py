@@ -1,0 +1,93 @@
+"""An embedding endpoint that fails does not end a question: passages are found by words, and the answer says so."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.answer import Finished
+from app.ask import NO_MODEL, Road
+from app.retrieve import retrieve
+from ingest import UserError
+from ingest.sync import sync
+from tests.servers.embeddings import EmbeddingsServer
+from tests.servers.faulty import FaultyServer
+
+QUESTION = "How many special economic zones is North Korea developing?"
+OTHER = "How many economic zones does North Korea develop?"
+
+
+@pytest.fixture(scope="module")
+def embeddings():
+    with EmbeddingsServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def road(embeddings, seed_settings, tmp_path_factory):
+    with FaultyServer() as chat:
+        chat.says_yes = True
+        settings = replace(
+            seed_settings, index_dir=tmp_path_factory.mktemp("words") / "index", embedding_base_url=embeddings.url,
+            embedding_model="other", openai_base_url=chat.url, chat_model="cites", chat_models=("unauthorized",),
+        )  # fmt: skip
+        sync(settings)
+        road = Road.open(settings)
+        yield road
+        road.close()
+
+
+@pytest.fixture
+def dead(embeddings):
+    embeddings.faults = [503] * 99
+    yield
+    embeddings.faults = []
+
+
+def answer(road, question, **more):
+    *_, last = road.ask(question, **more)
+    assert isinstance(last, Finished)
+    return last.answer
+
+
+def test_passages_are_found_by_words_and_the_notice_names_the_fault(road, embeddings, dead):
+    found = answer(road, QUESTION)
+    assert [(s.verdict, len(s.citations)) for s in found.sentences] == [("supported", 1)]
+    assert found.passages[0].score > found.passages[-1].score and {hit.dense for hit in found.passages} == {0.0}
+    assert found.notice == (
+        "The passages were found by words alone, not by meaning. The embedding endpoint "
+        f"{embeddings.url} (model 'other') failed: HTTP 503. "
+        "Check EMBEDDING_BASE_URL, EMBEDDING_MODEL and EMBEDDING_API_KEY."
+    )
+
+
+def test_a_model_that_fails_too_is_told_of_beside_it(road, dead):
+    found = answer(road, QUESTION, model="unauthorized")
+    assert found.notice.startswith("The passages were found by words alone")
+    assert "OPENAI_API_KEY" in found.notice and found.notice.endswith(NO_MODEL)
+    assert found.sentences and all(sentence.quoted for sentence in found.sentences)
+
+
+def test_words_that_no_passage_has_are_an_abstention_that_says_so(road, dead):
+    found = answer(road, "Quousque tandem abutere?")
+    assert found.abstained and found.notice.startswith("The passages were found by words alone")
+
+
+def test_the_command_line_says_both(road, embeddings, dead, run):
+    settings = road.store._settings
+    done = run(
+        "app", "ask", "Quousque tandem abutere?", CORPUS_DIR=settings.corpus_dir, INDEX_DIR=settings.index_dir,
+        EMBEDDING_BASE_URL=embeddings.url, EMBEDDING_MODEL="other",
+        OPENAI_BASE_URL=settings.openai_base_url, CHAT_MODEL="cites",
+    )  # fmt: skip
+    first, second, *_ = done.stdout.splitlines()
+    assert first == "The sources do not say." and second.startswith("The passages were found by words alone")
+
+
+def test_an_endpoint_that_is_back_is_asked_again(road):
+    found = answer(road, QUESTION)
+    assert not found.notice and found.passages[0].dense > 0
+
+
+def test_who_asks_for_passages_alone_is_told_of_the_fault(road, dead):
+    with pytest.raises(UserError, match="failed: HTTP 503"):
+        retrieve(road.store, OTHER)
