@@ -23,7 +23,10 @@ DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared"
 FOLDERS = ("pdf", "office", "epub", "strings")
 SAMPLE = 60  # of the files, and of the pages
 LEAST = 1000  # to be tried in all
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no hostile files at {DATA}; set BENCH_DATA")
+pytestmark = [
+    pytest.mark.equipped,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"no hostile files at {DATA}; set BENCH_DATA"),
+]
 
 
 def outcome(sandbox: Sandbox, data: bytes, name: str) -> str:
