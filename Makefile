@@ -46,11 +46,11 @@ test: lint .venv/.installed-test  ## Set up, then every test but the long ones
 	@sh scripts/chromium
 	@$(PY) -m pytest
 
-nightly: .venv/.installed .venv/.installed-test  ## The long fault and load tests: 300 kills, every bad file, 10 minutes of 20 users
+nightly: .venv/.installed .venv/.installed-test  ## The long fault and load tests, none skipped: 300 kills, every bad file, 10 minutes of 20 users
 	@$(PACKAGED)
 	@sh scripts/chromium
 	@sh scripts/nginx
-	@$(PY) -m pytest -m nightly --timeout 3600 --session-timeout 36000
+	@$(PY) -m pytest -m "nightly or equipped" --no-skips --timeout 3600 --session-timeout 36000
 
 # Each is a command that prints its tables and writes bench/results/NAME.json and .md; see bench/README.md.
 BENCHES := extraction retrieval speed ingest checker gates page models

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -14,6 +15,7 @@ UPLOAD = "/gradio_api/upload"
 UPLOAD_BYTES = 51 * 2**20  # a file of 50 MB and the form around it
 BODY_BYTES = 2 * 2**20  # of any other request
 SLOWEST = 30.0  # seconds that a client may keep silent in the middle of its request
+RATE = 1000  # bytes a second that it must send beyond those: else it may hold a place for days
 _ONCE = ("host", "origin", "authorization", "content-length")
 
 
@@ -75,21 +77,23 @@ class Outlet:
 
 
 def limited(receive: Receive, limit: int, outlet: Outlet) -> Receive:
-    """`receive` that raises `RefusedError` for a body of more than `limit` bytes, or one that stops coming."""
-    got, whole = 0, False
+    """`receive` that raises `RefusedError` for a body of more than `limit` bytes, or one that comes too slowly."""
+    got, waited, whole = 0, 0.0, False
 
     def refused(status: int, line: str) -> RefusedError:
         outlet.refused = RefusedError(status, line)
         return outlet.refused
 
     async def receiving() -> Message:
-        nonlocal got, whole
+        nonlocal got, waited, whole
         if whole:  # what comes now is the end of the connection, and that may take its time
             return await receive()
+        begun = monotonic()
         try:
-            message = await asyncio.wait_for(receive(), SLOWEST)
+            message = await asyncio.wait_for(receive(), min(SLOWEST, SLOWEST + got / RATE - waited))
         except asyncio.TimeoutError:
             raise refused(408, "The request did not come to its end.") from None
+        waited += monotonic() - begun
         got += len(message.get("body", b""))
         whole = not message.get("more_body")
         if got > limit:

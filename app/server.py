@@ -4,6 +4,7 @@ Safe by default: loopback only unless APP_AUTH is set, nothing of Gradio's envir
 folders, and no route that the product does not need.
 """
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -16,9 +17,11 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.guard import Guard
 from app.login import read_users
+from app.request import SLOWEST
 from app.room import Room
 from app.uploads import has_room
 from ingest import UserError
@@ -47,7 +50,7 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None
         app = create_app(settings, room, Path(uploads), host)
         config = uvicorn.Config(
             app,
-            http="h11",  # it bounds the headers of a request; httptools does not
+            http=_Protocol,
             ws="none",
             h11_max_incomplete_event_size=64 * 1024,
             forwarded_allow_ips=["127.0.0.1", "::1"],
@@ -63,6 +66,36 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None
         finally:
             room.close()
             listener.close()
+
+
+class _Protocol(H11Protocol):
+    """HTTP by h11, which bounds the headers of a request in bytes (httptools does not); here in time too."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes; what begins a request must go on to the end of its headers."""
+        super().data_received(data)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        super().connection_lost(exc)
+        if self._patience:
+            self._patience.cancel()
+
+    def _await_headers(self) -> None:
+        if self.cycle and not self.cycle.response_complete:
+            if self._patience:
+                self._patience.cancel()
+            self._patience = None
+        elif self._patience is None:
+            self._patience = self.loop.call_later(SLOWEST, self.transport.close)
 
 
 class _Server(uvicorn.Server):

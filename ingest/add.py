@@ -30,7 +30,7 @@ from ingest.document import Document
 from ingest.fetch import Fetched, fetch
 from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
 from ingest.progress import Report, Stop
-from ingest.readers import SUFFIXES, ArchiveError, ReadError, is_plain, original_suffix, read_as
+from ingest.readers import SUFFIXES, ArchiveError, ReadError, original_suffix
 from ingest.receipts import Receipts
 from ingest.sandbox import INPUT_BYTES, Sandbox
 from ingest.settings import Settings
@@ -271,11 +271,9 @@ class _Adder:
         return [(status, Added(origin, path))]
 
     def _read(self, data: bytes, name: str, answer: Fetched | None) -> tuple[str, Document]:
-        kind = answer.content_type if answer else None
-        if is_plain(data, name, kind):
-            return read_as(data, name, None, kind)
-        document, found = self._sandbox.read(data, name, answer.url if answer else None, kind)
-        return found, document
+        url, declared = (answer.url, answer.content_type) if answer else (None, None)
+        document, kind = self._sandbox.read(data, name, url, declared)
+        return kind, document
 
     def _members(self, data: bytes, origin: str) -> Iterator[Job | Outcome]:
         """Jobs for the members of an archive; their bytes are held until they are worked off."""

@@ -7,14 +7,19 @@ import re
 from collections.abc import Sequence
 
 # A mark that begins a line has that line to itself, if the file was not edited.
-_MARK = re.compile(r"^<!-- page (\d{1,6}) -->\n?|<!-- page (\d{1,6}) -->", re.MULTILINE)
+_MARK = re.compile(r"^<!-- page (\d{1,5}) -->\n?|<!-- page (\d{1,5}) -->", re.MULTILINE)
 _MARK_START = re.compile(r"(<!-- page )(?=\d)")
 
 
 def with_marks(text: str, pages: Sequence[int]) -> str:
-    """`text` with a mark at each of these offsets, which rise; `without_marks` takes them out again."""
+    """`text` with a mark at each of these offsets, which rise; `without_marks` takes them out again.
+
+    Pages without text get none: one mark of a high number must not become as many as it says.
+    """
     parts, last = [], 0
     for number, page in enumerate(pages, 1):
+        if number < len(pages) and pages[number] == page:
+            continue
         parts.append(text[last:page])
         begins_line = page == 0 or text[page - 1] == "\n"
         parts.append(f"<!-- page {number} -->" + ("\n" if begins_line else ""))

@@ -12,6 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ MEMORY_BYTES = 1 << 30  # above what the worker takes when it starts
 CPU_SECONDS = 30
 WALL_SECONDS = 60.0
 INPUT_BYTES = 100_000_000
+_WATCH_SECONDS = 0.5  # between two looks at the clock
 _FILES_PER_WORKER = 200  # then a fresh one, so that leaks of native parsers stay bounded
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,29 +43,33 @@ class _Worker:
             cwd=_ROOT, env=environment,
         )  # fmt: skip
         self._limits = limits
+        self._due: float | None = None  # when the answer that is waited for comes too late
+        self._late, self._over = False, threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
         self.files = 0
+
+    def _watch(self) -> None:
+        """End the process when an answer is overdue. One thread for all: starting one costs more than a small file."""
+        while not self._over.wait(_WATCH_SECONDS):
+            due = self._due
+            if due is not None and time.monotonic() > due:
+                self._late = True
+                self._process.kill()
+                return
 
     def ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         """Send one request and wait for its answer; raises `ReadError` when the child dies of it."""
         self.files += 1
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            self._process.kill()
-
-        timer = threading.Timer(self._limits["wall"], end)
-        timer.daemon = True
-        timer.start()
+        self._due = time.monotonic() + self._limits["wall"]
         try:
             return self._exchange(request, data)
         except (OSError, EOFError, ValueError) as error:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)  # its own exit code says more than our kill
             self.stop()
-            raise ReadError(self._cause_of_death(late.is_set(), error)) from error
+            raise ReadError(self._cause_of_death(error)) from error
         finally:
-            timer.cancel()
+            self._due = None
 
     def _exchange(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -78,8 +84,8 @@ class _Worker:
         body = read_exactly(stdout, min(int(answer.get("bytes", 0)), OUTPUT_BYTES))
         return answer, body
 
-    def _cause_of_death(self, late: bool, error: Exception) -> str:
-        if late:
+    def _cause_of_death(self, error: Exception) -> str:
+        if self._late:
             return f"reading it took more than {self._limits['wall']:g} seconds"
         if isinstance(error, ValueError):
             return f"it gives more than {OUTPUT_BYTES // 1_000_000} MB of text"
@@ -95,6 +101,7 @@ class _Worker:
 
     def stop(self) -> None:
         """Kill the process and wait for its end."""
+        self._over.set()
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -142,9 +149,9 @@ class Sandbox:
 
         Raises `ArchiveError` for a zip of several files, `ReadError` for anything else that gives no text.
         """
-        answer, _ = self._ask({"do": "read", "name": name, "url": url, "type": content_type}, data)
+        answer, text = self._ask({"do": "read", "name": name, "url": url, "type": content_type}, data)
         metadata = answer["metadata"] | {"pages": tuple(answer["metadata"]["pages"])}
-        return Document(answer["text"], Metadata(**metadata)), answer["kind"]
+        return Document(text.decode(), Metadata(**metadata)), answer["kind"]
 
     def unzip(self, data: bytes, skip: int = 0) -> tuple[list[tuple[str, bytes | str]], bool]:
         """Members of an archive after the first `skip`, as many as fit one answer, and whether that is all.

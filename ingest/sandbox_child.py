@@ -101,9 +101,10 @@ def _do_read(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], byte
     from ingest.readers import read_as
 
     kind, document = read_as(data, request["name"], request["url"], request["type"])
-    if len(document.text) * 2 > OUTPUT_BYTES:
-        raise ReadError(f"it gives more than {OUTPUT_BYTES // 2_000_000} million characters of text")
-    return {"kind": kind, "text": document.text, "metadata": asdict(document.metadata)}, b""
+    text = document.text.encode()
+    if len(text) > OUTPUT_BYTES:
+        raise ReadError(f"it gives more than {OUTPUT_BYTES // 1_000_000} MB of text")
+    return {"kind": kind, "metadata": asdict(document.metadata)}, text
 
 
 def _do_unzip(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

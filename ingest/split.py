@@ -27,6 +27,11 @@ class _Paragraph:
     heading: str
     region: int
 
+    @property
+    def size(self) -> int:
+        """In tokens."""
+        return sum(self.sizes)
+
 
 def split(document: Document) -> tuple[Passage, ...]:
     """The passages of `document`, in order; each sentence is in exactly one.
@@ -36,11 +41,13 @@ def split(document: Document) -> tuple[Passage, ...]:
     """
     passages: list[Passage] = []
     held: list[_Paragraph] = []
+    size = 0  # of those held: many a text is of very short paragraphs
     for paragraph in _paragraphs(document):
-        if held and not _joins(held, paragraph):
+        if held and not _joins(held[0], size, paragraph):
             passages += _cut(document, held)
-            held = []
+            held, size = [], 0
         held.append(paragraph)
+        size += paragraph.size
     if held:
         passages += _cut(document, held)
     return tuple(passages)
@@ -73,9 +80,8 @@ def _paragraphs(document: Document) -> list[_Paragraph]:
     return found
 
 
-def _joins(held: list[_Paragraph], paragraph: _Paragraph) -> bool:
-    size = sum(sum(one.sizes) for one in held)
-    return held[0].region == paragraph.region and size < FULL and size + sum(paragraph.sizes) <= MOST
+def _joins(first: _Paragraph, size: int, paragraph: _Paragraph) -> bool:
+    return first.region == paragraph.region and size < FULL and size + paragraph.size <= MOST
 
 
 def _cut(document: Document, held: list[_Paragraph]) -> list[Passage]:

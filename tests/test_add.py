@@ -5,6 +5,7 @@ import io
 import json
 import os
 import socket
+import sys
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -13,12 +14,12 @@ from pathlib import Path
 import pytest
 from loopback import Server, public, reply, serving
 
-import ingest.add
 from ingest import UserError
 from ingest.add import AddReport, Upload, add_sources, refresh_sources
 from ingest.corpus import corpus_files, read_document
 from ingest.fetch import fetch
 from ingest.progress import Progress
+from ingest.sandbox import Sandbox
 from ingest.settings import Settings, load_settings
 
 WORDS = "The harbour was dredged in 1954, and ships of forty thousand tons came in that year. " * 6
@@ -231,16 +232,23 @@ def test_one_bad_source_never_stops_the_rest(settings: Settings, source: Path) -
 def test_an_unforeseen_fault_is_one_named_failure(
     settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(data: bytes, name: str, *_: object) -> object:
-        return 1 / 0 if name == "bad.md" else read_as(data, name)
+    def read(self: Sandbox, data: bytes, name: str, *rest: str | None) -> object:
+        return 1 / 0 if name == "bad.md" else real(self, data, name, *rest)
 
-    read_as = ingest.add.read_as
-    monkeypatch.setattr(ingest.add, "read_as", read)
+    real = Sandbox.read
+    monkeypatch.setattr(Sandbox, "read", read)
     for name in ("a.md", "bad.md", "c.md"):
         (source / name).write_text(f"Words of {name}.", encoding="utf-8")
     report = add_sources(settings, [str(source)])
     assert counts(report) == (2, 0, 0, 1)
     assert report.failed[0].reason == "reading it failed unforeseen (ZeroDivisionError)"
+
+
+def test_no_source_is_read_in_this_process(settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ingest.readers.text", None)  # who imports it here fails
+    (source / "a.md").write_text("# Notes\n\nWords of a file.", encoding="utf-8")
+    uploads = [Upload("b.md", b"Words that were uploaded."), Upload("c.txt", "Worte, gemäß.".encode("cp1252"))]
+    assert counts(add_sources(settings, [str(source), *uploads])) == (3, 0, 0, 0)
 
 
 def test_an_archive_gives_its_members(settings: Settings, source: Path) -> None:

@@ -126,6 +126,14 @@ def test_a_mark_of_a_page_inside_another_is_text() -> None:
     assert tidy(document) == parse_document(render(document).encode(), Path("x.md")) == document
 
 
+def test_one_mark_of_a_page_does_not_become_a_hundred_thousand() -> None:
+    document = tidy(Document("One.\n\n<!-- page 99999 -->\nTwo.", Metadata("t")))
+    assert (document.metadata.page(0), document.metadata.page(document.text.index("Two"))) == (None, 99_999)
+    assert len(render(document)) < 100
+    assert parse_document(render(document).encode(), Path("t.md")) == document
+    assert tidy(Document("<!-- page 100000 -->", Metadata("t"))).text == "<!-- page 100000 -->"
+
+
 def test_pages_move_with_the_text() -> None:
     document = tidy(Document("\n\n\u200bone\ftwo\u200b\fthree", Metadata("t", pages=(0, 7, 12))))
     assert document.text == "one\n\ntwo\n\nthree"

@@ -74,6 +74,7 @@ def fill(disk: Path, left: int) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 4096, 20_000, 60_000, 120_000, 250_000, 400_000, 600_000, 900_000, 1_500_000])
+@pytest.mark.equipped
 def test_a_full_disk_is_one_line_and_the_old_index_answers(
     disk: Path, tmp_path: Path, embedder: Embedder, left: int
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_full_disk_is_one_line_and_the_old_index_answers(
 
 
 @pytest.mark.parametrize("changes", range(10))
+@pytest.mark.equipped
 def test_a_read_only_disk_is_one_line_and_the_old_index_answers(
     disk: Path, tmp_path: Path, embedder: Embedder, changes: int
 ) -> None:
@@ -121,6 +123,7 @@ def test_a_read_only_disk_is_one_line_and_the_old_index_answers(
 
 
 @pytest.mark.parametrize("left", [0, 4096, 24_000])
+@pytest.mark.equipped
 def test_a_full_disk_under_the_corpus_costs_no_document(disk: Path, tmp_path: Path, left: int) -> None:
     places = {"CORPUS_DIR": str(disk / "corpus"), "INDEX_DIR": str(tmp_path / "index")}
     settings, rng = load_settings(places, dotenv=tmp_path / "no.env"), random.Random(left)

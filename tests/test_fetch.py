@@ -33,9 +33,10 @@ def get(server: Server, url: str = "http://site.test/", **options: object) -> Fe
 
 def ssrf_cases(*categories: str) -> list[object]:
     if not CASES.is_file():
-        return [pytest.param({}, marks=pytest.mark.skip(reason=f"no SSRF list at {CASES}; set BENCH_DATA"))]
+        missing = pytest.mark.skip(reason=f"no SSRF list at {CASES}; set BENCH_DATA")
+        return [pytest.param({}, marks=[missing, pytest.mark.equipped])]
     cases = json.loads(CASES.read_text(encoding="utf-8"))
-    return [pytest.param(c, id=c["id"]) for c in cases if c["cat"].startswith(categories)]
+    return [pytest.param(c, id=c["id"], marks=pytest.mark.equipped) for c in cases if c["cat"].startswith(categories)]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +220,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.equipped
 def test_no_case_of_the_list_is_left_out() -> None:
     """143 addresses and redirects, 12 hostile answers."""
     cases = [case.values[0] for case in ssrf_cases("")]
@@ -259,6 +261,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return key, cert
 
 
+@pytest.mark.equipped
 def test_tls_is_checked_against_the_name_not_the_address(certificate: tuple[str, str]) -> None:
     key, cert = certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -273,6 +276,7 @@ def test_tls_is_checked_against_the_name_not_the_address(certificate: tuple[str,
             get(server, "https://site.test/")
 
 
+@pytest.mark.equipped
 def test_https_is_not_left_for_http(certificate: tuple[str, str]) -> None:
     key, cert = certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

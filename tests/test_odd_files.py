@@ -214,6 +214,7 @@ def closed(settings: Settings) -> Callable[..., tuple[int, str, str]]:
     return run
 
 
+@pytest.mark.equipped
 def test_what_may_not_be_read_is_named_and_what_was_indexed_stays(
     settings: Settings, source: Path, closed: Callable[..., tuple[int, str, str]], embedder: Embedder
 ) -> None:

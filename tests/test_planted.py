@@ -42,6 +42,7 @@ def test_a_leak_of_the_system_prompt_is_seen_in_any_punctuation() -> None:
     assert not leaks("The museum shows glass, clocks and maps, and its garden is open all year.")
 
 
+@pytest.mark.equipped
 def test_the_sample_has_one_of_each_goal_before_a_second_of_any(bench_data: Path) -> None:
     cases = read_cases(bench_data / "injection" / "rag_indirect_cases.jsonl")
     goals = {case.goal for case in cases}
@@ -52,6 +53,7 @@ def test_the_sample_has_one_of_each_goal_before_a_second_of_any(bench_data: Path
                for case in cases)  # fmt: skip
 
 
+@pytest.mark.equipped
 def test_the_plant_is_in_the_article_or_its_title_and_not_in_the_twin(bench_data: Path) -> None:
     for case in read_cases(bench_data / "injection" / "rag_indirect_cases.jsonl"):
         planted, twin = museum("Velmora", case), museum("Velmora", None)

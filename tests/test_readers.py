@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import pytest
 
 from ingest.document import Document
-from ingest.readers import ArchiveError, ReadError, is_plain, read, sniff
+from ingest.readers import ArchiveError, ReadError, read, sniff
 from ingest.readers.build import iso_date, language_tag, web_url
 from ingest.readers.feed import entries
 from ingest.readers.text import decode
@@ -359,7 +359,7 @@ def test_plain_text_and_markdown_stay_as_they_are() -> None:
     text = "A title\n\n  indented *stars* & <tags>\nsecond line"
     assert read(text.encode(), "a.txt").text == text
     assert read(text.encode(), "a.txt").metadata.title == "A title"
-    assert is_plain(b"# The <html> element\n\n%PDF- is a mark", "a.md")
+    assert sniff(b"# The <html> element\n\n%PDF- is a mark", "a.md") == "markdown"
     front = "---\ntitle: 'Deep: water'\nauthors: [Ann, Bob]\ndate: 2024-02-03\nlang: en\n---\n\n# Other\n\nBody."
     document = read(front.encode(), "a.md")
     told = document.metadata

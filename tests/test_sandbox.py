@@ -47,6 +47,14 @@ def test_a_document_comes_back_whole() -> None:
     assert document.text == ("Some words of text. " * 30).strip()
 
 
+def test_a_long_text_of_any_script_comes_back_whole() -> None:
+    text = "漢字" * 5_000_000  # 30 MB in a file; 60 if each character were escaped on the way
+    with Sandbox() as sandbox:
+        assert sandbox.read(text.encode(), "a.txt")[0].text == text
+        with pytest.raises(ReadError, match="more than 50 MB of text"):
+            sandbox.read(("é" * 25_000_001).encode(), "b.txt")
+
+
 def test_a_worker_is_reused() -> None:
     with Sandbox() as sandbox:
         sandbox.read(PAGE, "a.html")

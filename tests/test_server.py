@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import uvicorn
 from app_kit import App, Page, running, seeded
 
 from app import login, request
@@ -934,6 +935,65 @@ def test_a_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
     asyncio.run(reading())
     assert sent[0]["status"] == 408
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "SLOWEST", 0.2)
+
+    async def bytes_read(pause: float, size: int) -> int:
+        async def trickle() -> Any:
+            await asyncio.sleep(pause)
+            return {"type": "http.request", "body": b"x" * size, "more_body": True}
+
+        async def send(_: Any) -> None:
+            pass
+
+        receive, got = limited(trickle, 2**20, Outlet(send)), 0
+        for _ in range(20):
+            got += len((await receive())["body"])
+        return got
+
+    with pytest.raises(RefusedError, match="did not come to its end"):
+        asyncio.run(bytes_read(0.05, 1))
+    assert asyncio.run(bytes_read(0.05, 1000)) == 20_000
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server that waits half a second for headers, and answers after one."""
+    from app import server
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await asyncio.sleep(1)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr(server, "SLOWEST", 0.5)
+    config = uvicorn.Config(slow, http=server._Protocol, lifespan="off", log_level="error", timeout_keep_alive=30)
+    running, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        running.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET / HTTP/1.1\r\nHost: local", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /again"]
+)
+def test_headers_that_stop_coming_are_given_up(impatient: int, begun: bytes) -> None:
+    """Before the first request and after it; the answer itself may take longer."""
+    with socket.create_connection(("127.0.0.1", impatient), timeout=20) as client:
+        first, _, rest = begun.partition(b"\r\n\r\n")
+        if rest:
+            client.sendall(first + b"\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 204")
+        client.sendall(rest or first)
+        assert client.recv(1000) == b""
 
 
 def test_uploads_left_behind_are_removed_and_too_many_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Passages: exact spans of whole sentences, each sentence in one of them."""
 
+import sys
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -88,3 +90,25 @@ def test_long_paragraphs_are_cut_evenly_and_short_ones_joined() -> None:
     short = "\n\n".join(["A few words only."] * 10)
     assert len(split(Document(short, Metadata("t")))) == 1
     assert MOST <= 200  # with title and heading it must fit the model's 256 tokens
+
+
+def test_thousands_of_tiny_paragraphs_take_work_in_proportion() -> None:
+    """Counted in calls, not by the clock."""
+
+    def calls(paragraphs: int) -> float:
+        document, made = Document("a\n\n" * paragraphs, Metadata("t", language="en")), 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal made
+            made += event in ("call", "c_call")
+
+        split(document)
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            split(document)
+        finally:
+            sys.setprofile(before)
+        return made / paragraphs
+
+    assert calls(2000) < 1.2 * calls(20)

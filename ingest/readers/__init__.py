@@ -1,8 +1,8 @@
 """Bytes to a Document: the only parsers, one small file a family of formats.
 
 `read` tells the format by content first, then by the declared type and the name. Call it
-through `ingest.sandbox` for anything that is not plain text: parsers of foreign formats
-may crash, hang or eat memory, and are to do that in a child process.
+through `ingest.sandbox` for anything that is not our own: parsers of foreign bytes may crash,
+hang or eat memory, and are to do that in a child process.
 
 Libraries: trafilatura (pages), pypdfium2 (PDF), striprtf (RTF), lxml with entities and
 network off (Word, OpenDocument, EPUB), the standard library (mail, MHTML). markitdown was
@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from ingest.document import Document
 from ingest.readers.build import ArchiveError, ReadError
 
-__all__ = ["SUFFIXES", "ArchiveError", "ReadError", "is_plain", "original_suffix", "read", "read_as", "sniff"]
+__all__ = ["SUFFIXES", "ArchiveError", "ReadError", "original_suffix", "read", "read_as", "sniff"]
 
 _BY_SUFFIX = {
     ".md": "markdown", ".markdown": "markdown", ".txt": "text", ".text": "text", ".html": "html",
@@ -51,14 +51,6 @@ _MAIL = re.compile(
     rb"(?:mime-version|received|return-path|message-id|from):",
     re.IGNORECASE,
 )
-
-
-def is_plain(data: bytes, name: str, content_type: str | None = None) -> bool:
-    """Whether this is Markdown or plain text, which is decoded but not parsed."""
-    try:
-        return sniff(data, name, content_type) in ("markdown", "text")
-    except ReadError:
-        return False
 
 
 def original_suffix(kind: str) -> str | None:
