@@ -316,7 +316,12 @@ PRINTED = (
 @pytest.mark.parametrize(
     ("head", "body", "author", "published"),
     [
-        ("", '<p class="byline">By <a>Carrie Arnold</a><span>November 15, 2019</span></p>', "Carrie Arnold", None),
+        (
+            "",
+            '<p class="byline">By <a>Carrie Arnold</a><span>November 15, 2019</span></p>',
+            "Carrie Arnold",
+            "2019-11-15",
+        ),
         ("", "<p>By <a>Ann van Dyke</a>, <a>Minh Do</a> on Monday</p>", "Ann van Dyke, Minh Do", None),
         ("", '<a class="author">Ann Lee</a><a class="author">Bob Day</a>', None, None),
         ("", '<p class="author">About the Author</p><p>By the river it was cold.</p>', None, None),

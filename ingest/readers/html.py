@@ -14,24 +14,16 @@ from lxml import etree
 
 from ingest.document import Document
 from ingest.readers.build import ReadError, make_document
+from ingest.readers.inline import plain_inline, with_notes
 from ingest.readers.markup import drop_hidden, markdown
 from ingest.readers.page_metadata import page_fields
+from ingest.readers.preformatted import protect, restore
+from ingest.readers.surroundings import drop_surroundings, without_surroundings
 from ingest.readers.text import decode
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _SHORT = 200
 _MUCH_MORE = 1.5
-_SHORT_BLOCK = 30  # words
-_FURNITURE = re.compile(
-    r"(?:related(?: (?:articles?|stories|posts?|content|reading))?(?::|$)|(?:see|read) (?:more|also)\b"
-    r"|(?:also )?read:|don['’]t miss\b|you may also like|you might also like|recommended(?: for you)?(?::|$)"
-    r"|most (?:read|popular)\b|more (?:from|on|stories)\b.{0,60}$|watch:|advertisement\b|sponsored\b"
-    r"|filed under\b|tags?:|categor(?:y|ies):|share (?:this|on)\b|click here\b|copyright\b|©"
-    r"|(?:follow|like) .{1,60} on (?:twitter|x|facebook|instagram|linkedin|bluesky|threads)\b"
-    r"|subscribe\b|(?:sign up|get) .{0,80}\b(?:newsletters?|inbox)\b|leave a (?:comment|reply)\b"
-    r"|updated (?:at|on)\b.{0,40}$|comments? \(\d+\)|\d+ comments?$|source: .{1,40}$)",
-    re.IGNORECASE,
-)
 _MAX_ATTRIBUTES = 200
 _REFUSED_PAGE = re.compile(r"enable javascript|checking your browser|are you a robot|access denied", re.IGNORECASE)
 
@@ -60,11 +52,15 @@ def parse_html(text: str) -> lxml.html.HtmlElement:
 def article(tree: lxml.html.HtmlElement, *, name: str, url: str | None = None) -> Document:
     """A parsed page to its document."""
     fields = page_fields(tree, url)
+    notes = plain_inline(tree)
     drop_hidden(tree)
+    drop_surroundings(tree)
+    protect(tree)
     text = _article_text(tree)
     if len(text) < 3 * _SHORT and _REFUSED_PAGE.search(text):
         raise ReadError("the page shows a robot check or asks for JavaScript instead of its text")
-    return make_document(_without_furniture(text, fields["title"]), name=name, **fields)
+    text = with_notes(restore(without_surroundings(text, fields["title"], fields["author"])), notes)
+    return make_document(text, name=name, **fields)
 
 
 def _article_text(tree: lxml.html.HtmlElement) -> str:
@@ -96,26 +92,6 @@ def _marked_main(tree: lxml.html.HtmlElement) -> str:
     linked = sum(len(link.text_content().split()) for link in found[0].iter("a"))
     definitions = sum(len(entry.text_content().split()) for entry in found[0].xpath(".//dl[not(ancestor::dl)]"))
     return markdown(found[0]) if linked < 0.2 * words and definitions > 0.2 * words else ""
-
-
-def _without_furniture(text: str, title: str | None) -> str:
-    """Drop what stands between and around an article's paragraphs and is not of it.
-
-    The headline, when it repeats the title; short invitations to read, follow or subscribe
-    elsewhere; headings at the end with nothing under them.
-    """
-    blocks = text.split("\n\n")
-    if blocks[0].startswith("#") and _same_words(blocks[0], title or ""):
-        del blocks[0]
-    blocks = [b for b in blocks if not (_FURNITURE.match(b.lstrip("#>- *")) and len(b.split()) <= _SHORT_BLOCK)]
-    while len(blocks) > 1 and blocks[-1].startswith("#"):
-        blocks.pop()
-    return "\n\n".join(blocks) or text
-
-
-def _same_words(one: str, other: str) -> bool:
-    first, second = (" ".join(re.findall(r"\w+", text.lower())) for text in (one, other))
-    return bool(first) and bool(second) and (first in second or second in first)
 
 
 def _trafilatura(tree: lxml.html.HtmlElement, **mode: Any) -> str:

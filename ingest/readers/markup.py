@@ -21,6 +21,7 @@ _HIDDEN_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])|opacity\s*:\s*0(?![.\d])",
     re.IGNORECASE,
 )
+_ITEM = re.compile(r" *(?:- |\d+\. )")
 _NEVER_DROPPED = {"html", "body", "main", "article"}
 MAX_DEPTH = 150
 
@@ -91,9 +92,8 @@ def _spaces(text: str) -> str:
 
 
 def _emit(blocks: list[str], text: str, prefix: str = "") -> None:
-    text = re.sub(r"\n{2,}", "\n", _spaces(text)).strip()
-    if text:
-        blocks.append(prefix + text)
+    # Two line breaks part paragraphs: so they are used.
+    blocks.extend(prefix + paragraph for paragraph in re.split(r"\n{2,}", _spaces(text).strip()) if paragraph)
 
 
 def _walk(element: etree._Element, blocks: list[str], indent: str, depth: int) -> None:
@@ -163,7 +163,7 @@ def _list(element: etree._Element, blocks: list[str], indent: str, depth: int) -
         _children(item, inner, indent + "  ", depth + 1)
         mark = f"{indent}{number}. " if ordered else f"{indent}- "
         for n, block in enumerate(inner):
-            nested = block.lstrip(" ").startswith(("- ", "1. ")) and block.startswith(indent + "  ")
+            nested = bool(_ITEM.match(block)) and block.startswith(indent + "  ")
             blocks.append(block if nested else (mark if n == 0 else indent + "  ") + block.replace("\n", " "))
 
 
@@ -196,9 +196,8 @@ def _holds_table(cell: etree._Element) -> bool:
 def join_blocks(blocks: list[str]) -> str:
     """Join Markdown blocks: a blank line between them, a line end between the items of a list."""
     out: list[str] = []
-    item = re.compile(r" *(?:- |\d+\. )")
     for block in blocks:
         if out:
-            out.append("\n" if item.match(block) and item.match(out[-1]) else "\n\n")
+            out.append("\n" if _ITEM.match(block) and _ITEM.match(out[-1]) else "\n\n")
         out.append(block)
     return "".join(out)
