@@ -1,5 +1,6 @@
 """The page's library: what it shows of the sources, and adding, removing and refreshing them."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,8 @@ from app import shelf
 from app.room import UNFORESEEN, Room
 from app.suggest import Suggestion, suggest
 from ingest import UserError
-from ingest.add import Upload, add_sources, refresh_sources
+from ingest.add import Added, Upload, add_sources, refresh_sources
+from ingest.corpus import read_document
 from ingest.document import Document
 from ingest.progress import Pace, Progress, Report
 from ingest.sync import remove, sync
@@ -21,7 +23,13 @@ MOST_SOURCES = 100  # that one request may add
 MOST_CHARACTERS = 4_000  # of an address
 SUGGESTED = 4  # questions, and articles that they are drawn from
 REMEMBERED = 200  # articles whose questions are kept
+NAMED = 5  # of what was added, by title; the rest is counted
+NEXT = "the next change of the library, or `python -m ingest sync`,"
+NOT_FOUND = f"not found yet: {NEXT} indexes it"
+STILL_FOUND = f"still found: {NEXT} takes it out of the index"
 WEB = ("http://", "https://")
+
+Line = tuple[str, bool]  # for the reader, and whether it tells of a fault
 
 
 class Library:
@@ -101,7 +109,7 @@ class Library:
 
         def work() -> None:
             try:
-                outcome.update(self._change(wanted, say, stopped.is_set))
+                outcome.update(self._change(wanted, say, stopped))
             except UserError as error:
                 outcome.update(_results((str(error), True)))
             except Exception:
@@ -120,11 +128,11 @@ class Library:
             self._stops.pop(session, None)
 
     def stop(self, session: str) -> None:
-        """End the change that a browser session began; what is finished by then stays."""
+        """End what a session's change is doing: reading sources (those read are still indexed), or indexing."""
         if stopped := self._stops.get(session):
             stopped.set()
 
-    def _change(self, wanted: dict[str, Any], say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
+    def _change(self, wanted: dict[str, Any], say: Report, stop: threading.Event) -> dict[str, Any]:
         if wanted.get("remove"):
             return self._remove(str(wanted["remove"]), say)
         if wanted.get("refresh"):
@@ -141,43 +149,70 @@ class Library:
                 raise UserError(f"{address} is no web address: it must begin with http:// or https://.")
         return self._add([*addresses, *files], say, stop)
 
-    def _add(self, sources: Sequence[str | Upload], say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
-        report = add_sources(self._room.settings, sources, progress=say, stop=stop)
-        self._sync(say, stop)
-        rows = self._room.road.store.catalog.documents()
-        kept = [*report.added, *report.updated, *report.unchanged]
-        written = {one.path.relative_to(self._room.settings.corpus_dir).as_posix() for one in kept if one.path}
-        opened = [row for row in rows if written.intersection(row.paths)]
-        lines = [(f"Added “{row.metadata.title}”.", False) for row in opened[:5]]
-        if len(opened) > 5:
-            lines.append((f"Added {len(opened) - 5} more.", False))
+    def _add(self, sources: Sequence[str | Upload], say: Report, stop: threading.Event) -> dict[str, Any]:
+        report = add_sources(self._room.settings, sources, progress=say, stop=stop.is_set)
+        if report.stopped:
+            stop.clear()
+        faults = self._index(say, stop.is_set)
+        kept = _paths([*report.added, *report.updated, *report.unchanged])
+        waiting = self._not_indexed(kept) if faults else []
+        names = {self._relative(path) for path in kept if path not in waiting}
+        opened = [row for row in self._room.road.store.catalog.documents() if names.intersection(row.paths)]
+        lines = [(f"Added “{row.metadata.title}”.", False) for row in opened[:NAMED]]
+        if len(opened) > NAMED:
+            lines.append((f"Added {len(opened) - NAMED} more.", False))
+        lines += [*_unfound(waiting), *faults]
         lines += [(f"{_name(one.source)}: {one.reason}", True) for one in report.failed]
         if report.stopped:
             lines.append(("Stopped: the rest was not added.", True))
         failed = [one.source for one in report.failed if one.source.startswith(WEB)]
         return {**_results(*lines), "opened": opened[0].document_id if opened else None, "failed": failed}
 
-    def _refresh(self, which: Any, say: Report, stop: Callable[[], bool]) -> dict[str, Any]:
+    def _refresh(self, which: Any, say: Report, stop: threading.Event) -> dict[str, Any]:
         rows = self._room.road.store.catalog.documents()
         origins = None if which is True else [row.metadata.origin or "" for row in rows if row.document_id == which]
-        report = refresh_sources(self._room.settings, origins, progress=say, stop=stop)
-        self._sync(say, stop)
+        report = refresh_sources(self._room.settings, origins, progress=say, stop=stop.is_set)
+        if report.stopped:
+            stop.clear()
+        faults = self._index(say, stop.is_set)
+        waiting = self._not_indexed(_paths(report.updated)) if faults else []
         fetched = f"Fetched again: {len(report.updated)} changed, {len(report.unchanged)} as before."
         failed = [(f"{one.source}: {one.reason}", True) for one in report.failed]
         stopped = [("Stopped: the rest was not fetched.", True)] if report.stopped else []
-        return _results((fetched, False), *failed, *stopped)
+        return _results((fetched, False), *_unfound(waiting), *faults, *failed, *stopped)
 
     def _remove(self, document_id: str, say: Report) -> dict[str, Any]:
-        rows = [row for row in self._room.road.store.catalog.documents() if row.document_id == document_id]
+        catalog = self._room.road.store.catalog
+        rows = [row for row in catalog.documents() if row.document_id == document_id]
         if not rows:
             raise UserError("This source is not in the library any more.")
         remove(self._room.settings, document_id)
-        self._sync(say, lambda: False)
-        return {**_results((f"Removed “{rows[0].metadata.title}”.", False)), "removed": document_id}
+        faults = self._index(say, lambda: False)
+        if any(row.document_id == document_id for row in catalog.documents()):
+            line = f"“{rows[0].metadata.title}” is deleted, but {STILL_FOUND}."
+            return _results((line, True), *faults)
+        return {**_results((f"Removed “{rows[0].metadata.title}”.", False), *faults), "removed": document_id}
 
-    def _sync(self, say: Report, stop: Callable[[], bool]) -> None:
-        sync(self._room.settings, say, stop)
-        self._room.road.store.refresh()
+    def _index(self, say: Report, stop: Callable[[], bool]) -> list[Line]:
+        """Index what the corpus holds now; lines on what could not be."""
+        try:
+            report = sync(self._room.settings, say, stop)
+        except UserError as error:  # such as another process at work on the index
+            return [(str(error), True)]
+        finally:
+            self._room.road.store.refresh()
+        here = f"{self._room.settings.corpus_dir}{os.sep}"  # where it lies is nothing to the browser
+        lines = [(one.reason.replace(here, ""), True) for one in report.failed]
+        return [*lines, ("Stopped before all was indexed.", True)] if report.stopped else lines
+
+    def _not_indexed(self, paths: Sequence[Path]) -> list[Path]:
+        """Those of these corpus files whose text is not what is found under their name."""
+        rows = self._room.road.store.catalog.documents()
+        found = {(name, row.document_id) for row in rows for name in row.paths}
+        return [path for path in paths if (self._relative(path), _id(path)) not in found]
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._room.settings.corpus_dir).as_posix()
 
     def _upload(self, path: str) -> Upload:
         """A file that the browser uploaded, read and deleted; nothing outside the uploads is touched."""
@@ -205,7 +240,26 @@ def _newest(lines: "SimpleQueue[str]") -> str | None:
     return line
 
 
-def _results(*lines: tuple[str, bool]) -> dict[str, Any]:
+def _paths(sources: Sequence[Added]) -> list[Path]:
+    return [source.path for source in sources if source.path]
+
+
+def _id(path: Path) -> str | None:
+    try:
+        return read_document(path).document_id
+    except UserError:
+        return None
+
+
+def _unfound(paths: Sequence[Path]) -> list[Line]:
+    """Lines on what was written but is not indexed."""
+    lines = [(f"{path.name} is added, but {NOT_FOUND}.", True) for path in paths[:NAMED]]
+    if len(paths) > NAMED:
+        lines.append((f"{len(paths) - NAMED} more are added, but {NOT_FOUND}.", True))
+    return lines
+
+
+def _results(*lines: Line) -> dict[str, Any]:
     return {"results": [{"line": line, "fault": fault} for line, fault in lines]}
 
 

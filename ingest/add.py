@@ -13,8 +13,7 @@ import os
 import re
 import sys
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -27,31 +26,22 @@ from ingest import UserError
 from ingest.clean import clean_line, visible
 from ingest.corpus import read_document, tidy
 from ingest.document import Document
+from ingest.feeds import LIMIT, Entry, Feeds, Fetcher
 from ingest.fetch import Fetched, fetch
 from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
 from ingest.progress import Report, Stop
-from ingest.readers import SUFFIXES, ArchiveError, ReadError, original_suffix
+from ingest.readers import SUFFIXES, ArchiveError, original_suffix
 from ingest.receipts import Receipts
 from ingest.sandbox import INPUT_BYTES, Sandbox
 from ingest.settings import Settings
 
-FEED_LIMIT = 20
 _ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
-_SITEMAP_PARTS = 10
 # Of these the reader has checked that the address they state is their own host's; any other file may claim
 # any address, and would take the place of the article that has it.
 _PAGES = ("html", "mhtml")
-_XML = (b"<?xml", b"<rss", b"<feed", b"<rdf:", b"<urlset", b"<sitemapindex", b"\x1f\x8b")
-# The root of a feed or sitemap, after whatever may stand before it. Each part can match in one way only.
-_FEED = re.compile(
-    rb"(?:\s|<\?[^>]*>|<!--(?:(?!-->).)*-->|<!(?!--)[^>]*>|\]\s*>)*"
-    rb"<(?:[\w-]+:)?(?:rss|feed|urlset|sitemapindex|RDF)[\s>/]",
-    re.DOTALL,
-)
 _LOG_IN = re.compile(r"/(?:log-?in|sign-?in|auth|consent|account)(?:[/._-]|$)", re.IGNORECASE)
 
 Within = Literal["archive", "feed"]  # what a source was found in, if it was not given as it is
-Fetcher = Callable[..., "Fetched | None"]
 
 __all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
 
@@ -85,7 +75,7 @@ def add_sources(
     if since is not None:
         since = _checked_date(since)
     with Sandbox(workers=_workers()) as sandbox:
-        adder = _Adder(settings, sandbox, fetch, limit or FEED_LIMIT, since)
+        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch, limit or LIMIT, since))
         return work_off([adder.job(source) for source in dict.fromkeys(sources)], _workers(), progress, stop)
 
 
@@ -107,7 +97,7 @@ def refresh_sources(
     if origins is not None and not any(map(_is_url, origins)):
         raise UserError("It was not added from a URL, so there is nothing to fetch: add its file again instead.")
     with Sandbox(workers=_workers()) as sandbox:
-        adder = _Adder(settings, sandbox, fetch, FEED_LIMIT, None)
+        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch))
         urls = sorted(filter(_is_url, adder.receipts.origins() if origins is None else set(origins)))
         return work_off([Job(url, partial(adder.page, url, True)) for url in urls], _workers(), progress, stop)
 
@@ -138,9 +128,8 @@ def _checked_date(text: str) -> str:
 class _Adder:
     """The steps from a source to its corpus file."""
 
-    def __init__(self, settings: Settings, sandbox: Sandbox, fetch: Fetcher, limit: int, since: str | None) -> None:
-        self._settings, self._sandbox, self._fetch = settings, sandbox, fetch
-        self._limit, self._since = limit, since
+    def __init__(self, settings: Settings, sandbox: Sandbox, feeds: Feeds) -> None:
+        self._settings, self._sandbox, self._feeds = settings, sandbox, feeds
         self.receipts = Receipts(settings.corpus_dir)
         self._lock = threading.Lock()
         self._named: dict[str, str] = {}  # the digest of what has each upload's name
@@ -231,7 +220,9 @@ class _Adder:
         receipt = self.receipts.get(url) if conditional else None
         path = self.receipts.find(url)
         held = receipt if path else None
-        answer = self._fetch(url, etag=held.etag if held else None, last_modified=held.last_modified if held else None)
+        answer = self._feeds.fetch(
+            url, etag=held.etag if held else None, last_modified=held.last_modified if held else None
+        )
         if answer is None:
             return [("unchanged", Added(url, path))]
         if held and _leads_away(url, answer.url):
@@ -252,7 +243,7 @@ class _Adder:
         path = self.receipts.find(origin)
         if known and path and known.sha256 == digest:
             return [("unchanged", Added(origin, path))]
-        listed = None if within == "archive" else self._entries(data, name)
+        listed = None if within == "archive" else self._feeds.entries(data, name)
         if listed is not None:
             if within or fixed:
                 raise UserError("a feed within a feed" if within else "it is a feed now, no article")
@@ -294,26 +285,9 @@ class _Adder:
                 yield "failed", Added(origin, reason=f"unpacks to more than {_ARCHIVE_BYTES // 1_000_000} MB")
                 return
 
-    def _entries(self, data: bytes, name: str) -> list[dict[str, str | None]] | None:
-        """What a feed or sitemap lists; None for all else, also for a page that only begins like XML."""
-        if not data[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_XML):
-            return None
-        try:
-            return self._sandbox.entries(data, name)
-        except ReadError:
-            if _FEED.match(_opening(data)):
-                raise
-            return None
-
-    def _listed(self, entries: list[dict[str, str | None]]) -> list[Job | Outcome]:
-        """Jobs for the newest pages that a feed or sitemap lists; undated ones come last, in its order."""
-        pages, failed = self._pages(entries)
-        if self._since:
-            pages = [p for p in pages if p["date"] is None or p["date"][:10] >= self._since]
-        if not pages and not failed:
-            raise UserError(f"lists no page since {self._since}" if self._since else "lists no page")
-        pages.sort(key=lambda p: p["date"] or "", reverse=True)
-        urls = list(dict.fromkeys(str(p["url"]) for p in pages))[: self._limit]
+    def _listed(self, entries: list[Entry]) -> list[Job | Outcome]:
+        """Jobs for the newest pages that a feed or sitemap lists."""
+        urls, failed = self._feeds.newest(entries)
         return [*failed, *(Job(url, partial(self.page, url, within="feed")) for url in urls if self._new(url))]
 
     def _new(self, url: str) -> bool:
@@ -323,27 +297,6 @@ class _Adder:
             self._taken.add(url)
         return new
 
-    def _pages(self, entries: list[dict[str, str | None]]) -> tuple[list[dict[str, str | None]], list[Outcome]]:
-        """The pages listed, and the parts of a sitemap index that failed; they are fetched, one level deep."""
-        pages = [e for e in entries if e["kind"] == "page"]
-        failed: list[Outcome] = []
-        parts = sorted((e for e in entries if e["kind"] == "sitemap"), key=lambda e: e["date"] or "", reverse=True)
-        for url in dict.fromkeys(str(part["url"]) for part in parts[:_SITEMAP_PARTS]):
-            try:
-                pages.extend(self._part(url))
-            except UserError as error:  # noqa: PERF203 - one part that fails must not lose the others
-                failed.append(("failed", Added(url, reason=str(error))))
-        return pages, failed
-
-    def _part(self, url: str) -> list[dict[str, str | None]]:
-        answer = self._fetch(url)
-        found = self._sandbox.entries(answer.data, "sitemap") if answer else None
-        if found is None:
-            raise UserError("not a sitemap")
-        if any(e["kind"] == "sitemap" for e in found):
-            raise UserError("an index of sitemaps within another")
-        return found
-
     def _store(
         self, document: Document, kind: str, data: bytes, digest: str, origin: str, answer: Fetched | None
     ) -> tuple[Status, Path]:
@@ -351,13 +304,3 @@ class _Adder:
         document = replace(document, metadata=replace(document.metadata, origin=origin, retrieved=now))
         with self._lock:
             return self.receipts.store(document, original_suffix(kind), data, digest, answer)
-
-
-def _opening(data: bytes) -> bytes:
-    """The first kilobytes, unpacked if they are gzip; nothing if that is damaged."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data[:4096].removeprefix(b"\xef\xbb\xbf")
-    try:
-        return zlib.decompressobj(31).decompress(data[:65_536], 4096)
-    except zlib.error:
-        return b""

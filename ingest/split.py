@@ -11,7 +11,7 @@ from ingest.sentences import block_sentences, language_rules, sentence_spans
 __all__ = ["SPLITTER_FINGERPRINT", "embedding_text", "sentence_spans", "split"]
 
 # Raise it with any change that moves a sentence or a passage: the index is then split anew.
-SPLITTER_FINGERPRINT = "sentences-2"
+SPLITTER_FINGERPRINT = "sentences-3"
 
 FULL = 140  # a passage of so many tokens takes no further paragraph
 MOST = 200  # tokens that a passage holds at most, unless one sentence is longer
