@@ -83,10 +83,11 @@ class Road:
     def warm(self) -> None:
         """Before a question comes, open the index, and have an embedded default model read what requests begin with.
 
-        Not for who asks at once: the question's own reading would then share the processor with this.
+        Returns when the index is open; the model reads on. Not for who asks at once: the question's own
+        reading would then share the processor with this.
         """
-        threading.Thread(target=self._open_index, name="warm-index", daemon=True).start()
         self.model.warm(prompt.talk(), beginning(), opening())
+        self._open_index()
 
     def _open_index(self) -> None:
         # Whoever asks is told of a fault; the interpreter that ends meanwhile lets no library start threads.

@@ -8,7 +8,7 @@ questions that are being answered, by browser session.
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ HISTORY = 6  # earlier turns that are taken as context
 HISTORY_CHARACTERS = 2_000  # of each
 AT_ONCE = 3  # questions of one browser session being answered at a time
 PATIENCE = 2.0  # seconds that work which no one waits for steps aside for a question
+LOADED = 5.0  # seconds, at most, that the end waits for libraries that are being loaded
 AT_DOORS = 16  # questions of other programs (/v1, /mcp) being answered at a time
 UNFORESEEN = "Something went wrong here that was not foreseen. Try again; the log of the server has the details."
 
@@ -41,6 +42,7 @@ class Room:
         self._road: Road | None = None
         self._fault = ""
         self._opened = threading.Event()
+        self._warming: threading.Thread | None = None
         self._lock = threading.Lock()
         self._running: dict[tuple[str, str], threading.Event] = {}
         self._quiet = threading.Event()
@@ -56,7 +58,6 @@ class Room:
             from app.ask import Road
 
             self._road = Road.open(self.settings)
-            self._road.warm()
             print(self._road.models.describe(), flush=True)
         except UserError as error:
             self._fault = str(error)
@@ -67,12 +68,26 @@ class Room:
         finally:
             self._opened.set()
 
+    def warm(self) -> None:
+        """Load what the first question needs, in the background; called once the page is served.
+
+        Earlier it would keep the page waiting: most of loading is Python's own, and one thread runs at a time.
+        """
+        self._warming = threading.Thread(target=self._warm, name="warm-road", daemon=True)
+        self._warming.start()
+
+    def _warm(self) -> None:
+        with suppress(UserError):  # told where the road was opened
+            self.road.warm()
+
     def close(self) -> None:
         """End the questions that are being answered, and the model."""
         for cancelled in list(self._running.values()):
             cancelled.set()
         if self._road:
             self._road.models.close()
+        if self._warming:  # a library that is cut off while it loads aborts the process
+            self._warming.join(LOADED)
 
     @property
     def road(self) -> "Road":

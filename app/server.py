@@ -60,9 +60,8 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 7860) -> None
             timeout_graceful_shutdown=1,
         )
         shown = f"[{host}]" if ":" in host else host
-        print(f"The chat is open on http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it).", flush=True)
         try:
-            _Server(config).run(sockets=[listener])
+            _Server(config, room, f"http://{shown}:{listener.getsockname()[1]}").run(sockets=[listener])
         finally:
             room.close()
             listener.close()
@@ -99,7 +98,19 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Ends without a word: an open page holds a stream, and cutting it is no error of the app."""
+    """Says when it is open, and loads then what the first question needs.
+
+    Ends without a word: an open page holds a stream, and cutting it is no error of the app.
+    """
+
+    def __init__(self, config: uvicorn.Config, room: Room, address: str) -> None:
+        super().__init__(config)
+        self._room, self._address = room, address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"The chat is open on {self._address} (Ctrl-C ends it).", flush=True)
+        self._room.warm()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
