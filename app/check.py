@@ -13,6 +13,7 @@ import numpy as np
 
 from app.alignment import unsaid
 from app.answer import AnswerSentence, Citation, Evidence
+from app.asked import unanswering
 from app.claims import Reading, flat, read
 from app.emptiness import empty
 from app.mentions import ClaimRead, Source
@@ -117,7 +118,8 @@ class Session:
             return False
         words = gained(claim.reading, [self._sources[at] for at in earlier], self._sources[last])
         clearer = after.support.logit > before.support.logit + WORTH_JOINING
-        return words >= (1 if beside else 2) and (clearer or len(after.support.faults) < len(before.support.faults))
+        fewer = len(after.support.faults) < len(before.support.faults)
+        return words >= (1 if beside else 2) and (clearer or fewer)
 
     def _nearest(self, claim: ClaimRead, pointed: Sequence[int]) -> list[int]:
         """The evidence that is nearest to the claim in words and meaning, and all that was cited."""
@@ -134,12 +136,13 @@ class Session:
         return list(dict.fromkeys(by_number[number] for number in cited if number in by_number))
 
     def _claim(self, text: str) -> ClaimRead:
-        reading, asked, own = read(text), read(self.question), frozenset[str]()
+        reading, asked = read(text), read(self.question)
+        if len(reading.stems) >= FRAGMENT_STEMS:
+            return ClaimRead(reading, self.embed([text])[0], asked, self._denied(reading))
         # "13." or "Ri Kil-song." says something only as the answer to its question.
-        if len(reading.stems) < FRAGMENT_STEMS:
-            own = reading.stem_set - asked.stem_set
-            reading, text = _answering(self.question, text), f"{self.question} {text}"
-        return ClaimRead(reading, self.embed([text])[0], asked, self._denied(reading), own)
+        whole, vector = _answering(self.question, text), self.embed([f"{self.question} {text}"])[0]
+        own, amiss = reading.stem_set - asked.stem_set, unanswering(self.question, reading)
+        return ClaimRead(whole, vector, asked, self._denied(whole), own, amiss)
 
     def _denied(self, claim: Reading) -> float:
         """The greatest cover of the claim by a sentence of the evidence that denies it."""

@@ -114,6 +114,11 @@ def read(text: str) -> Reading:
     )
 
 
+def shown(name: Name) -> str:
+    """The name as one writes it."""
+    return " ".join(name.words).title()
+
+
 def flat(text: str) -> str:
     """The words of `text` alone, lower-cased, with single blanks and one at each end: for verbatim search."""
     return f" {' '.join(_WORD.findall(text.translate(_PLAIN).casefold()))} "

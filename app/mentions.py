@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.claims import Name, Reading, flat
+from app.claims import Name, Reading, flat, shown
 from app.numbers import Number
 from app.wordlists import PLACES
 
@@ -38,7 +38,7 @@ class ClaimRead:
 
     `denied` is the share of its words in the sentence of the evidence that holds most of them and denies them, 0 when
     there is none. Of a fragment, which is read with the words of its question, `own` are the stems that are no words
-    of the question.
+    of the question, and `amiss` says why it is none of the answers that the question asks for.
     """
 
     reading: Reading
@@ -46,6 +46,7 @@ class ClaimRead:
     question: Reading
     denied: float = 0.0
     own: frozenset[str] = frozenset()
+    amiss: str = ""
 
 
 def number_said(number: Number, claim: Reading, sources: Sequence[Source]) -> bool:
@@ -103,11 +104,6 @@ def replaced(name: Name, claim: Reading, sources: Sequence[Source]) -> str:
                 ):
                     return shown(other)
     return ""
-
-
-def shown(name: Name) -> str:
-    """The name as one writes it."""
-    return " ".join(name.words).title()
 
 
 def _stems(reading: Reading, name: Name) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 
 from app.alignment import near, places
-from app.claims import Name, Reading
+from app.claims import Name, Reading, shown
 
 REACH = 3  # content words on each side of a word
 MOST_NAMES = 5  # of a claim whose exchange is tried
+ARMS = 8  # tokens before and behind a verb in which those stand whom it is about
 GAIN = 2  # places about two names that must fit better once they are exchanged
 
 
@@ -24,7 +25,10 @@ def swapped(claim: Reading, spans: Sequence[Reading]) -> bool:
 
 def exchanged(claim: Reading, spans: Sequence[Reading]) -> tuple[str, str] | None:
     """Two names of the claim that stand in each other's place, by what stands about them in a span."""
-    found = (_exchanged(claim, span) for span in spans if _same_voice(claim, span))
+    found = (
+        _exchanged(claim, span) if _same_voice(claim, span) else _revoiced(claim, span) or _revoiced(span, claim)
+        for span in spans
+    )
     return next((pair for pair in found if pair), None)
 
 
@@ -69,7 +73,25 @@ def _exchanged(claim: Reading, span: Reading) -> tuple[str, str] | None:
         kept = _seams([before, mine, between, theirs, after], spots)
         turned = _seams([before, theirs, between, mine, after], spots)
         if turned >= max(kept + GAIN, seams - 1):
-            return " ".join(one.words).title(), " ".join(two.words).title()
+            return shown(one), shown(two)
+    return None
+
+
+def _revoiced(passive: Reading, active: Reading) -> tuple[str, str] | None:
+    """ "Bergen was sold by Oslo" against "Bergen sold Oslo": the names must change places with the voice."""
+    for at, token in enumerate(passive.tokens):
+        agents = [name for name in passive.names if at < name.position <= at + 2]
+        patients = [name for name in passive.names if name.position + name.length < at]
+        verb = passive.tokens[at - 1].stem if at else ""
+        if token.word != "by" or not (verb and agents and patients):
+            continue
+        agent, patient = _stems(passive, agents[0]), _stems(passive, patients[-1])
+        for there in (there for stem, there in active.stems if stem == verb):
+            before = {stem for stem, place in active.stems if there - ARMS <= place < there}
+            after = {stem for stem, place in active.stems if there < place <= there + ARMS}
+            kept = before.issuperset(patient) and after.issuperset(agent)
+            if kept and not before.issuperset(agent) and active.tokens[there + 1 :][:1] != (token,):
+                return shown(patients[-1]), shown(agents[0])
     return None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from app import alignment, polarity
 from app.alignment import unsaid
-from app.claims import Name, Reading
+from app.claims import Name, Reading, shown
 from app.mentions import (
     ClaimRead,
     Source,
@@ -22,7 +22,6 @@ from app.mentions import (
     number_spots,
     quote_said,
     replaced,
-    shown,
     sure,
 )
 from app.roles import exchanged, swapped
@@ -157,6 +156,7 @@ def _missing(claim: ClaimRead, sources: Sequence[Source], lost: Sequence[Name], 
     faults += [f"the quoted words “{quote}” are not in the cited text" for quote in quotes]
     if 2 * len(unsaid(claim.own, said)) > len(claim.own):  # its question's words are there whatever it says
         faults.append("its own words are not in the cited text")
+    faults += [claim.amiss] if claim.amiss else []
     return faults
 
 
