@@ -11,10 +11,14 @@ from functools import cached_property
 
 import numpy as np
 
+from app.alignment import unsaid
 from app.answer import AnswerSentence, Citation, Evidence
+from app.asked import unanswering
 from app.claims import Reading, flat, read
 from app.emptiness import empty
-from app.support import THRESHOLD, ClaimRead, Source, Support, denies, gained, reason, support
+from app.mentions import ClaimRead, Source
+from app.polarity import SAME, denies
+from app.support import THRESHOLD, Support, gained, reason, support
 from ingest.document import Metadata
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -74,7 +78,7 @@ class Session:
         citations = tuple(Citation(self.evidence[at]) for at in sorted(judged.chosen))
         if probability >= THRESHOLD:
             return _sentence(text, citations, probability, "")
-        return _sentence(text, citations if pointed else (), probability, reason(claim, judged.support))
+        return _sentence(text, citations if pointed else (), probability, reason(judged.support))
 
     def judge(self, text: str, cited: Sequence[int]) -> Judged:
         """The spans chosen for a sentence and the features of its support: for the fit."""
@@ -110,9 +114,12 @@ class Session:
         last, earlier = after.chosen[-1], before.chosen
         new = self.evidence[last]
         beside = any(new.follows(old) or old.follows(new) for old in (self.evidence[at] for at in earlier))
+        if claim.own and not beside:  # a fragment and its question are one statement
+            return False
         words = gained(claim.reading, [self._sources[at] for at in earlier], self._sources[last])
         clearer = after.support.logit > before.support.logit + WORTH_JOINING
-        return words >= (1 if beside else 2) and (clearer or len(after.support.faults) < len(before.support.faults))
+        fewer = len(after.support.faults) < len(before.support.faults)
+        return words >= (1 if beside else 2) and (clearer or fewer)
 
     def _nearest(self, claim: ClaimRead, pointed: Sequence[int]) -> list[int]:
         """The evidence that is nearest to the claim in words and meaning, and all that was cited."""
@@ -129,13 +136,19 @@ class Session:
         return list(dict.fromkeys(by_number[number] for number in cited if number in by_number))
 
     def _claim(self, text: str) -> ClaimRead:
-        reading, asked, own = read(text), read(self.question), frozenset[str]()
+        reading, asked = read(text), read(self.question)
+        if len(reading.stems) >= FRAGMENT_STEMS:
+            return ClaimRead(reading, self.embed([text])[0], asked, self._denied(reading))
         # "13." or "Ri Kil-song." says something only as the answer to its question.
-        if len(reading.stems) < FRAGMENT_STEMS:
-            own = reading.stem_set - asked.stem_set
-            reading, text = _answering(self.question, text), f"{self.question} {text}"
-        denied = any(denies(reading, source) for source in self._sources)
-        return ClaimRead(reading, self.embed([text])[0], asked, denied, own)
+        whole, vector = _answering(self.question, text), self.embed([f"{self.question} {text}"])[0]
+        own, amiss = reading.stem_set - asked.stem_set, unanswering(self.question, reading)
+        return ClaimRead(whole, vector, asked, self._denied(whole), own, amiss)
+
+    def _denied(self, claim: Reading) -> float:
+        """The greatest cover of the claim by a sentence of the evidence that denies it."""
+        spans = [source.reading for source in self._sources]
+        cover = [1 - len(unsaid(claim.stem_set, span.stem_set)) / max(1, len(claim.stem_set)) for span in spans]
+        return max((c for c, span in zip(cover, spans, strict=True) if c >= SAME and denies(claim, span)), default=0.0)
 
     @cached_property
     def _sources(self) -> tuple[Source, ...]:

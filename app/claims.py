@@ -6,7 +6,7 @@ Knows nothing of evidence, citations or verdicts.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import local
 
 from app.numbers import Number, read_numbers
@@ -22,6 +22,7 @@ from app.wordlists import (
 )
 
 NEGATED_STEMS = 4  # content words that a negation is taken to govern
+UNTIL = 8  # tokens from a "not" within which an "until" takes it back
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥']|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
 _QUOTED = re.compile(r"[“\"]([^“”\"]{2,400})[”\"]")
 _WORD = re.compile(r"\w+")
@@ -53,11 +54,19 @@ class Name:
 
 
 @dataclass(frozen=True)
+class Pole:
+    """A word with an opposite: `side` is (which pair of opposites, 0 or 1)."""
+
+    side: tuple[int, int]
+    position: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """What one sentence says, as far as it can be checked without understanding it.
 
     `stems` are the content words in order with their token positions; `negated` the stems that
-    each negation governs; `poles` the sides taken of opposites such as rise and fall.
+    each negation governs; `poles` the words that have an opposite, as rise has fall.
     """
 
     tokens: tuple[Token, ...]
@@ -65,21 +74,21 @@ class Reading:
     numbers: tuple[Number, ...]
     names: tuple[Name, ...]
     quoted: tuple[str, ...]
-    negated: tuple[frozenset[str], ...]
-    poles: frozenset[tuple[int, int]]
+    negated: tuple[tuple[str, ...], ...]
+    poles: tuple[Pole, ...]
     pronoun: bool
 
-    @property
+    @cached_property
     def stem_set(self) -> frozenset[str]:
         """The content stems without order."""
         return frozenset(stem for stem, _ in self.stems)
 
-    @property
+    @cached_property
     def words(self) -> frozenset[str]:
         """Every word, lower-cased."""
         return frozenset(token.word for token in self.tokens)
 
-    @property
+    @cached_property
     def initials(self) -> frozenset[str]:
         """The initials of each name of two words or more: "asian infrastructure bank" gives "aib"."""
         return frozenset("".join(word[0] for word in name.words) for name in self.names if len(name.words) > 1)
@@ -99,10 +108,15 @@ def read(text: str) -> Reading:
         numbers=numbers,
         names=tuple(_names(tokens)),
         quoted=tuple(quote for found in _QUOTED.findall(plain) for quote in _pieces(found)),
-        negated=tuple(_negated(tokens)),
-        poles=frozenset(OPPOSITES[t.word] for t in tokens if t.word in OPPOSITES and not t.capital),
+        negated=tuple(_negated(tokens, taken)),
+        poles=tuple(_poles(tokens)),
         pronoun=any(token.word in PRONOUNS for token in tokens),
     )
+
+
+def shown(name: Name) -> str:
+    """The name as one writes it."""
+    return " ".join(name.words).title()
 
 
 def flat(text: str) -> str:
@@ -173,22 +187,48 @@ def _name(tokens: tuple[Token, ...], start: int, end: int) -> list[Name]:
     return [Name(words, start, end - start, certain=not (opens and len(words) == 1))]
 
 
-def _negated(tokens: tuple[Token, ...]) -> list[frozenset[str]]:
-    found = []
-    for at, token in enumerate(tokens):
-        instead = (token.word, _next_word(tokens, at)) in INSTEAD
-        if (not instead and token.word not in NEGATIONS) or (
-            token.word == "not" and _next_word(tokens, at) in NOT_NEGATED
-        ):
-            continue
-        governed: list[str] = []
-        for later in tokens[at + 1 :]:
-            if later.word in _BREAKS or later.word == "but" or len(governed) == NEGATED_STEMS:
-                break
-            governed += [later.stem] if later.stem else []
-        if governed:
-            found.append(frozenset(governed))
-    return found
+def _negated(tokens: tuple[Token, ...], taken: set[int]) -> list[tuple[str, ...]]:
+    found = [_governed(tokens, at, taken) for at in range(len(tokens)) if _negates(tokens, at)]
+    return list(dict.fromkeys(governed for governed in found if governed))
+
+
+def _negates(tokens: tuple[Token, ...], at: int) -> bool:
+    word, following = tokens[at].word, _next_word(tokens, at)
+    if (word, following) in INSTEAD:
+        return True
+    if word not in NEGATIONS or (word == "not" and following in NOT_NEGATED):
+        return False
+    if word == "no" and ((at == 0 and following == ",") or following[:1].isdigit()):  # "No, it is open."; "No. 36"
+        return False
+    return all(token.word != "until" for token in tokens[at : at + UNTIL])  # "not until Friday": on Friday
+
+
+def _governed(tokens: tuple[Token, ...], at: int, taken: set[int]) -> tuple[str, ...]:
+    """The content words behind a negation, up to a break; those before a "not" that has none ("is not 5").
+
+    Without those of names, which stand on either side of a "not", where there are others.
+    """
+    places: list[int] = []
+    for place in range(at + 1, len(tokens)):
+        aside = not places and tokens[at].word == "not" and tokens[place].word == ","
+        if (tokens[place].word in _BREAKS and not aside) or tokens[place].word == "but":
+            break
+        places += [place] if tokens[place].stem and place not in taken else []
+    if not places and tokens[at].word == "not":
+        places = [place for place in range(at - 1, -1, -1) if tokens[place].stem and place not in taken]
+    plain = [place for place in places if not tokens[place].capital] or places
+    return tuple(tokens[place].stem for place in plain[:NEGATED_STEMS])
+
+
+def _poles(tokens: tuple[Token, ...]) -> list[Pole]:
+    """Words with an opposite; not those of a name, as in "North Korea"."""
+    opens = len(tokens) > 1 and not tokens[1].capital
+    return [
+        Pole(side, at)
+        for at, token in enumerate(tokens)
+        if not token.capital or (at == 0 and opens)
+        for side in OPPOSITES.get(token.word, ())
+    ]
 
 
 def _next_word(tokens: tuple[Token, ...], at: int) -> str:

@@ -31,6 +31,22 @@ _KINDS = {
     "€": "€", "euro": "€", "euros": "€",
     "£": "£", "pound": "£", "pounds": "£", "¥": "¥", "yen": "¥", "yuan": "¥",
 }  # fmt: skip
+# One unit in its spellings. A text may leave it out, as in "5 to 10 km", but not give another.
+_UNITS_OF_MEASURE = {
+    word: words.split()[0]
+    for words in (
+        "km kilometre kilometres kilometer kilometers", "mile miles", "metre metres meter meters", "foot feet ft",
+        "cm centimetre centimetres centimeter centimeters", "mm millimetre millimetres millimeter millimeters",
+        "kg kilogram kilograms kilo kilos", "gram grams", "ton tons tonne tonnes", "litre litres liter liters",
+        "gallon gallons", "acre acres", "hectare hectares", "second seconds", "minute minutes", "hour hours",
+        "day days", "week weeks", "month months", "year years", "decade decades", "century centuries",
+        "celsius", "fahrenheit", "kelvin", "watt watts", "kw kilowatt kilowatts", "mw megawatt megawatts",
+        "gw gigawatt gigawatts", "mph", "kmh",
+    )
+    for word in words.split()
+}  # fmt: skip
+_AT_LEAST = frozenset("over above exceeding".split())
+_AT_MOST = frozenset("under below almost nearly".split())
 _ROUNDING = frozenset(
     "about around approximately almost nearly roughly over above under some circa least than estimated".split()
 )
@@ -42,7 +58,8 @@ class Number:
     """A value with its kind ("%", a currency sign, or ""), as it stands in tokens `position` to `end`.
 
     `decade` marks "1990s". `step` is the place of the last digit written (10,000 for "1.23 million"),
-    `rounded` whether the words allow that it was rounded ("about", "million").
+    `rounded` whether the words allow that it was rounded ("about", "million"); `bound` is 1 for "over five", -1 for
+    "nearly five", else 0. `unit` is a unit of measure in one spelling, or "".
     """
 
     value: float
@@ -53,15 +70,28 @@ class Number:
     position: int
     end: int
     text: str
+    unit: str = ""
+    bound: int = 0
+
+    @property
+    def year(self) -> bool:
+        """Whether it may be a year: 1812, not 1,812 or 1812 km."""
+        return not (self.kind or self.unit) and self.text.isdigit() and 1000 <= self.value < 2200
+
+    def like(self, other: "Number") -> bool:
+        """Whether both are of one kind, so that one might be taken for the other."""
+        return (self.kind, self.unit, self.year, self.decade) == (other.kind, other.unit, other.year, other.decade)
 
     def agrees(self, other: "Number") -> bool:
         """Whether a text that gives `other` bears out this number."""
         if self.kind and self.kind != other.kind:
             return False
-        if self.decade != other.decade:
+        if self.decade != other.decade or (self.unit and other.unit and self.unit != other.unit):
             return False
         if abs(self.value - other.value) <= 1e-9 * max(1.0, abs(self.value)):
             return True
+        if self.bound * (other.value - self.value) < 0:
+            return False
         return self.rounded and other.step < self.step and abs(self.value - other.value) < self.step
 
 
@@ -97,8 +127,10 @@ def _number(words: Sequence[str], start: int) -> Number | None:
     if digits and end < len(words) and words[end] in {"st", "nd", "rd", "th"}:
         end += 1
     kind, end = _kind(words, start, end)
-    rounded = scale >= 1e3 or bool(_ROUNDING.intersection(words[max(0, start - 3) : start]))
-    return Number(value, kind, decade, step, rounded, start, end, " ".join(words[start:end]))
+    text, before = " ".join(words[start:end]), words[max(0, start - 3) : start]
+    rounded = scale >= 1e3 or bool(_ROUNDING.intersection(before))
+    unit = "" if kind or decade else _unit(words, end)
+    return Number(value, kind, decade, step, rounded, start, end, text, unit, _bound(before))
 
 
 def _value(digits: str) -> tuple[float, float]:
@@ -149,12 +181,32 @@ def _continues(words: Sequence[str], at: int) -> bool:
     return words[at - 1] in {"hundred", "thousand"} and words[at + 1] in _SMALL
 
 
+def _unit(words: Sequence[str], at: int) -> str:
+    """The unit of measure behind a number: "5 km", "5-mile", "20 degrees Celsius"."""
+    following = [word for word in words[at : at + 2] if word not in {"-", "degrees", "degree", "square", "cubic"}]
+    return _UNITS_OF_MEASURE.get(following[0], "") if following else ""
+
+
+def _bound(before: Sequence[str]) -> int:
+    """1 where the words before a number say "over" or "at least", -1 where they say "nearly" or "at most"."""
+    if len(before) > 1 and before[-1] == "than":
+        return {"more": 1, "greater": 1, "higher": 1, "less": -1, "fewer": -1, "lower": -1}.get(before[-2], 0)
+    last = set(before[-2:])
+    return 1 if last & _AT_LEAST or before[-2:] == ["at", "least"] else -1 if last & _AT_MOST else 0
+
+
 def _kind(words: Sequence[str], start: int, end: int) -> tuple[str, int]:
     if start and words[start - 1] in {"$", "€", "£", "¥"}:
         return words[start - 1], end
     after = end + 1 if end < len(words) and words[end] == "-" else end
-    if words[after : after + 2] == ["per", "cent"]:
-        return "%", after + 2
+    if list(words[after : after + 2]) == ["per", "cent"]:
+        return _points(words, after + 2)
     if after < len(words) and words[after] in _KINDS:
-        return _KINDS[words[after]], after + 1
+        kind = _KINDS[words[after]]
+        return _points(words, after + 1) if kind == "%" else (kind, after + 1)
     return "", end
+
+
+def _points(words: Sequence[str], at: int) -> tuple[str, int]:
+    """ "5 percentage points" is not "5 percent"."""
+    return ("points", at + 1) if at < len(words) and words[at] in {"point", "points"} else ("%", at)

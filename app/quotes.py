@@ -8,9 +8,9 @@ models or of pages.
 
 from collections.abc import Sequence
 
+from app.alignment import unsaid
 from app.answer import AnswerSentence, Evidence
 from app.claims import read
-from app.support import unsaid
 from app.wordlists import PRONOUNS
 
 MOST_QUOTED = 2

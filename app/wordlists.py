@@ -29,8 +29,8 @@ PRONOUNS = frozenset(
 
 NEGATIONS = frozenset(
     """
-not no never neither nor none nobody nothing cannot without unlike hardly barely failed fails fail
-refused refuses refuse denied denies deny lack lacks lacked
+not no never neither nor none nobody nothing cannot without unlike hardly barely scarcely failed fails fail failing
+refused refuses refuse denied denies deny denying lack lacks lacked lacking unable declined declines
 """.split()
 )
 
@@ -38,7 +38,26 @@ refused refuses refuse denied denies deny lack lacks lacked
 INSTEAD = frozenset({("rather", "than"), ("instead", "of")})
 
 # "not only A but B" denies nothing.
-NOT_NEGATED = frozenset({"only", "just", "merely", "simply", "least", "necessarily"})
+NOT_NEGATED = frozenset({"only", "just", "merely", "simply", "least"})
+
+# Behind one of these a stem means the opposite: stemmed, "unabl" and "abl".
+NEGATING_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de")
+
+# Quantifier -> its kind, and the kinds that a text may not give where a claim gives this one.
+QUANTIFIERS = {
+    word: kind
+    for kind, words in {
+        "all": "all every each both entire whole", "most": "most", "some": "some many several few certain half partly",
+        "none": "no none neither nobody",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+QUANTIFIED_OTHERWISE = {
+    "all": frozenset({"most", "some", "none"}),
+    "most": frozenset({"some", "none"}),
+    "some": frozenset({"none"}),
+    "none": frozenset({"all", "most", "some"}),
+}
 
 _OPPOSED = (
     ("increase increases increased increasing rise rises rose rising risen grow grows grew growing growth grown "
@@ -77,19 +96,131 @@ _OPPOSED = (
     ("public", "private"),
     ("import", "export"),
     ("male men man", "female women woman"),
-    ("inside internal", "outside external"),
-    ("domestic", "foreign"),
-    ("rich", "poor"),
+    ("inside internal internally", "outside external externally"),
+    ("domestic", "foreign overseas"),
+    ("rich wealthy richer", "poor poorer"),
     ("left", "right"),
+    ("many numerous", "few"),
+    ("often frequently commonly usually", "rarely seldom infrequently"),
+    ("easy easily easier", "difficult hard harder"),
+    ("fast faster quick quickly rapid rapidly", "slow slower slowly"),
+    ("long longer", "short shorter"),
+    ("heavy heavier", "light lighter"),
+    ("wide wider broad broader", "narrow narrower"),
+    ("deep deeper", "shallow shallower"),
+    ("hot hotter warm warmer", "cold colder cool cooler"),
+    ("wet wetter", "dry drier"),
+    ("light bright brighter", "dark darker"),
+    ("near nearby close closer", "far farther distant"),
+    ("top upper", "bottom"),
+    ("front", "rear back"),
+    ("presence present", "absence absent"),
+    ("true", "false"),
+    ("legal legally lawful", "illegal illegally unlawful"),
+    ("guilty convicted", "innocent acquitted"),
+    ("safe safer", "dangerous unsafe"),
+    ("cheap cheaper inexpensive", "expensive costly dearer"),
+    ("good better", "bad worse"),
+    ("simple simpler", "complex complicated"),
+    ("permanent permanently", "temporary temporarily"),
+    ("voluntary voluntarily", "compulsory mandatory obligatory forced"),
+    ("optional", "required mandatory obligatory"),
+    ("direct directly", "indirect indirectly"),
+    ("natural naturally", "artificial artificially synthetic"),
+    ("ancient", "modern"),
+    ("urban", "rural"),
+    ("active", "inactive passive dormant"),
+    ("alive living survived survives survive", "dead died killed"),
+    ("present", "past"),
+    ("previous previously former formerly", "next subsequent subsequently"),
+    ("beginning start", "end"),
+    ("maximum upper", "minimum"),
+    ("majority", "minority"),
+    ("peace peaceful", "war"),
+    ("ally allies allied friend friends", "enemy enemies foe foes"),
+    ("love loves loved like likes liked", "hate hates hated dislike dislikes disliked"),
+    ("agree agrees agreed", "disagree disagrees disagreed"),
+    ("approve approves approved approval", "reject rejects rejected disapprove disapproved rejection veto vetoed"),
+    ("confirm confirms confirmed", "denied deny denies refuted refute"),
+    ("admit admits admitted", "denied deny denies"),
+    ("praise praises praised", "criticise criticised criticize criticized criticism condemned blamed"),
+    ("create creates created creation build builds built", "destroy destroys destroyed destruction demolished"),
+    ("appear appears appeared", "disappear disappears disappeared vanish vanished"),
+    ("arrive arrives arrived arrival", "depart departs departed departure"),
+    ("enter enters entered entry", "exit exits exited"),
+    ("hire hires hired recruit recruited appointed", "fire fires fired dismiss dismissed sacked"),
+    ("lend lends lent lender", "borrow borrows borrowed borrower"),
+    ("give gives gave given donate donated", "take takes took taken receive receives received"),
+    ("send sends sent", "receive receives received"),
+    ("push pushes pushed", "pull pulls pulled"),
+    ("raise raises raised", "lower lowers lowered cut cuts"),
+    ("increase increased strengthen strengthens strengthened", "weaken weakens weakened"),
+    ("accelerate accelerates accelerated", "slow slows slowed decelerated"),
+    ("add adds added addition", "remove removes removed removal subtract"),
+    ("attach attached connect connected", "detach detached disconnect disconnected"),
+    ("unite united merge merged", "divide divided split separate separated"),
+    ("encourage encourages encouraged promote promotes promoted",
+     "discourage discourages discouraged hinder hinders hindered prevent prevents prevented"),
+    ("cause causes caused", "prevent prevents prevented"),
+    ("activate activates activated activation", "inhibit inhibits inhibited inhibition deactivate"),
+    ("enhance enhances enhanced promote promotes promoted", "impair impairs impaired suppress suppresses suppressed"),
+    ("upregulate upregulated upregulates", "downregulate downregulated downregulates"),
+    ("profit profits profitable", "losses unprofitable"),
+    ("surplus", "deficit shortage"),
+    ("income revenue revenues", "expenditure expenses spending"),
+    ("optimistic", "pessimistic"),
+    ("liberal", "conservative"),
+    ("formal formally official officially", "informal informally unofficial unofficially"),
+    ("conscious", "unconscious"),
+    ("visible", "invisible hidden"),
+    ("remember remembered", "forget forgot forgotten"),
+    ("continue continues continued resume resumed", "stop stops stopped halt halted cease ceased suspended abandoned"),
+    ("open opened", "closed shut"),
+    ("full", "empty"),
+    ("whole entire entirely fully completely", "partial partially partly"),
+    ("same identical similar", "different distinct"),
+    ("together jointly", "separately alone apart"),
+    ("day daytime", "night"),
+    ("morning", "evening afternoon"),
+    ("summer", "winter"),
+    ("spring", "autumn"),
+    ("mother", "father"),
+    ("husband", "wife"),
+    ("son", "daughter"),
+    ("brother", "sister"),
+    ("king", "queen"),
+    ("teacher", "student"),
+    ("parent parents", "child children"),
+    ("buyer buyers", "seller sellers"),
+    ("export exporter exporters", "import importer importers"),
+    ("employer employers", "employee employees"),
+    ("upstream", "downstream"),
+    ("clockwise", "counterclockwise anticlockwise"),
+    ("horizontal horizontally", "vertical vertically"),
+    ("northeast northeastern", "southwest southwestern"),
+    ("northwest northwestern", "southeast southeastern"),
+    ("ahead", "behind"),
+    ("forward", "backward backwards"),
+    ("interior", "exterior"),
+    ("acquire acquires acquired", "sell sells sold divested"),
+    ("independent independence", "dependent dependence"),
+    ("sufficient enough adequate", "insufficient inadequate"),
+    ("likely probable", "unlikely improbable"),
+    ("equal", "unequal"),
+    ("pass passes passed", "fail failed"),
+    ("survive survived survivors", "perish perished victims"),
+    ("elected re-elected", "defeated ousted"),
+    ("release releases released freed", "arrest arrests arrested detain detained imprisoned jailed"),
+    ("advance advances advanced", "retreat retreats retreated"),
+    ("gain gains gained", "lose loses lost"),
 )  # fmt: skip
 
-# Word -> (which pair of opposites, which side).
-OPPOSITES = {
-    word: (pair, side)
-    for pair, sides in reversed(list(enumerate(_OPPOSED)))
-    for side, words in enumerate(sides)
-    for word in words.split()
-}
+# Word -> every (which pair of opposites, which side) that it has.
+OPPOSITES: dict[str, tuple[tuple[int, int], ...]] = {}
+for _pair, _sides in enumerate(_OPPOSED):
+    for _side, _words in enumerate(_sides):
+        for _word in _words.split():
+            OPPOSITES[_word] = (*OPPOSITES.get(_word, ()), (_pair, _side))
 
 # One spelling for what texts spell in several ways; case matters ("us" is a pronoun).
 ALIASES = tuple(

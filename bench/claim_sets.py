@@ -55,6 +55,12 @@ def data_folder() -> Path:
     return folder
 
 
+def public() -> list[Labelled]:
+    """The claims of all public sets. Raises `SystemExit` when the data is missing."""
+    data = data_folder()
+    return [*faithbench(data), *squad(data), *scifact(data)]
+
+
 def article() -> list[Labelled]:
     """Hand-made claims about the article in corpus/, never fitted on."""
     from ingest.corpus import read_document

@@ -27,6 +27,7 @@ from bench import checker, claim_sets, extraction
 from bench.measures import measures, new_at_rank
 from bench.report import ROOT, Table, cell, data_folder, share
 from bench.retrieval_sets import RetrievalSet, folder, load, open_store, own, sha256
+from ingest.embed import LocalEmbedder
 from ingest.store import Store
 
 FLOORS = ROOT / "bench" / "floors.json"
@@ -80,7 +81,7 @@ def article_figures(store: Store) -> Iterator[Figure]:
 
 def checker_figures() -> Iterator[Figure]:
     """The checker's verdicts on the hand-made claims about the article."""
-    outcomes = checker.judge(claim_sets.article(), checker.Memo())
+    outcomes = checker.judge(claim_sets.article(), LocalEmbedder())
     right = [float((o.probability >= checker.model.THRESHOLD) == o.claim.supported) for o in outcomes]
     yield Figure("article: claims judged rightly", _sha256(claim_sets.ARTICLE_CLAIMS), tuple(right))
 
