@@ -1,8 +1,11 @@
 """Each part is tried by using it: it works, or what is wrong and the mend."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from app.faults import ModelError
+from app.model import ChatModel
 from app.models import Models, open_models
 from app.weights import embedded_models, recheck
 from ingest import UserError
@@ -12,6 +15,7 @@ from ingest.settings import Settings
 from ingest.store import Store
 
 ENOUGH_CONTEXT = 4096  # tokens: a question with all its evidence, and the answer
+SEEN = 0.75  # of the words of a request, each a token: who says that it read fewer has cut it
 REPLY_TOKENS = 32  # hosted models that think take no fewer than 16
 
 
@@ -86,8 +90,20 @@ def _model(settings: Settings) -> str:
 def _reply(models: Models, model_id: str) -> str:
     asked = [{"role": "user", "content": "Reply with the word ready."}]
     piece = models.get(model_id).complete(asked, max_tokens=REPLY_TOKENS)
-    reads = _reads(models.get(model_id).capabilities().context_tokens)
+    reads = _reads(_context(models.get(model_id)))
     return f"{models.describe_one(model_id)} It replies {' '.join(piece.text.split())!r}{reads}."
+
+
+def _context(model: ChatModel) -> int | None:
+    """Tokens that a model reads at once, where it tells, or is seen to have cut a long request without a word."""
+    told = model.capabilities().context_tokens
+    if told is not None:
+        return told
+    read = None
+    with suppress(ModelError):  # one that refuses what is too long cuts nothing
+        usage = model.complete([{"role": "user", "content": "word " * ENOUGH_CONTEXT}], max_tokens=REPLY_TOKENS).usage
+        read = usage.prompt_tokens if usage else None
+    return read if read and read < SEEN * ENOUGH_CONTEXT else None
 
 
 def _reads(context_tokens: int | None) -> str:

@@ -21,7 +21,7 @@ _OPTIONAL = {
     "max_tokens": ("max_tokens",),
     "stop": ("'stop'", "stop sequences", "parameter: stop"),
     "stream": ("'stream'", "to stream"),  # OpenAI streams some models to verified organisations alone
-    "system": ("system role", "system message", "developer instruction"),  # Gemma's template has none
+    "system": ("system role", "system message", "developer instruction", "'system'"),  # Gemma's template has none
 }
 _UNKNOWN = (
     "verified",

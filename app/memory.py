@@ -5,7 +5,7 @@ from pathlib import Path
 from app.gguf import attention, parts
 
 # Memory of a loaded model: its weights, its attention cache, and a little for what is computed. Measured with the
-# packaged one: 1.3 GB beside the mapped file of 1.1 GB, which is hardly read once its weights are laid out anew.
+# packaged one: 1.2 GB beside the mapped file of 1.1 GB, which is hardly read once its weights are laid out anew.
 WORKING_BYTES = 2**28
 CACHE_SHARE = 0.25  # of its weights: the attention cache of a file that does not tell its shape
 LEAST_CONTEXT = 4096  # tokens: a question with all its evidence and examples

@@ -62,8 +62,10 @@ def test_the_question_has_room_for_models_that_take_no_fewer_than_sixteen_tokens
 
 def test_a_context_that_is_too_small_is_told_with_the_setting(doctor):
     assert doctor()["model"].line.endswith("and reads 4,096 tokens at once.")
-    line = doctor(chat_model="cuts")["model"].line
-    assert "reads only 2,048 tokens at once" in line and "OLLAMA_CONTEXT_LENGTH" in line
+    for cuts in ("cuts", "cuts_untold"):
+        line = doctor(chat_model=cuts)["model"].line
+        assert "reads only 2,048 tokens at once" in line and "OLLAMA_CONTEXT_LENGTH" in line
+    assert doctor(chat_model="reads_all")["model"].line.endswith("It replies 'Hello there.'.")
 
 
 def test_damaged_weights_of_the_right_size_are_found(doctor, seed_settings, tmp_path):

@@ -12,6 +12,7 @@ from app.client import Limits
 from app.embedded import EmbeddedServer, physical_cores
 from app.endpoint import Endpoint
 from app.markup import neutralise
+from app.memory import needed_memory
 from app.model import ChatModel
 
 LONG = "The harbour office keeps one ledger for each of the boats that moor at the northern quay. " * 4
@@ -125,6 +126,16 @@ def test_a_killed_process_is_named_and_started_anew(model_server):
     finally:
         model.close()
     assert server.state == "stopped"
+
+
+def test_where_memory_is_short_the_model_is_loaded_with_a_smaller_attention_cache(model_server, monkeypatch):
+    monkeypatch.setattr("app.embedded.free_memory", lambda: int(needed_memory(model_server.weights, 8192)))
+    server = EmbeddedServer(model_server.weights)
+    model = ChatModel(Endpoint("", "embedded"), "", server, PATIENT)
+    try:
+        assert model.capabilities().context_tokens == 8192
+    finally:
+        model.close()
 
 
 def test_a_file_that_is_no_model_is_one_clear_line(tmp_path):

@@ -111,8 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Behaviours, by the name of the model.
 
-    def good(self):
-        usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    def good(self, read=7):
+        usage = {"prompt_tokens": read, "completion_tokens": 2, "total_tokens": 9}
         last = {**delta(), "choices": [], "usage": usage}
         self.say(delta("", role="assistant"), delta("Hello"), delta(" there."), delta(finish="stop"), last)
 
@@ -288,6 +288,15 @@ class _Handler(BaseHTTPRequestHandler):
     def cuts(self):
         """As a model of Ollama's, which does not tell in /v1/models how much it reads."""
         return self.good()
+
+    def cuts_untold(self):
+        """As one of an older Ollama, which tells it nowhere."""
+        words = sum(len(message["content"].split()) for message in self.body["messages"])
+        return self.good(min(words, 2048))
+
+    def reads_all(self):
+        """As a hosted model, which does not tell its context either."""
+        return self.good(sum(len(message["content"].split()) for message in self.body["messages"]))
 
     def gemma(self):
         """As vLLM with a template that has no system role."""
