@@ -1078,6 +1078,12 @@ def test_odd_bodies_are_a_line_and_no_fault_of_the_server(plain: App) -> None:
         assert "\n" not in reply.json()["error"]["message"]
     half = b'{"messages": [{"role": "user", "content": "Who \\ud800 is it? \\u0000"}]}'
     assert plain.client.post(path, content=half).status_code == 200
+    turns = [("user", "Who is \ud800?"), ("assistant", "\udfff"), ("user", "And what of it?")]
+    before = json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]})
+    assert plain.client.post(path, content=before).status_code == 200
+    accept = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+    for body in (b"[" * 100_000, b"{", b"\xff"):
+        assert plain.client.post("/mcp", content=body, headers=accept).status_code == 400
 
 
 def test_a_full_queue_refuses_the_next_one(plain: App, model: Model) -> None:
