@@ -271,7 +271,14 @@ def test_no_reply_allows_another_site_to_read_it(plain: App) -> None:
 
 # --- Headers ---------------------------------------------------------------------------------------
 
-CSP = ["default-src 'self'", "object-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "frame-src 'none'"]
+CSP = [
+    "default-src 'self'",
+    "object-src 'none'",
+    "frame-ancestors 'none'",
+    "form-action 'self'",
+    "frame-src 'none'",
+    "base-uri 'none'",
+]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +327,15 @@ def test_the_page_names_no_other_host_and_every_script_has_the_nonce(plain: App)
     assert scripts and all(f'nonce="{nonces[0][1]}"' in script for script in scripts)
     assert set(re.findall(r"https?://[^/\"'\s\\]+", first.text)) <= {plain.url, "http://www.w3.org"}
     assert first.headers["content-length"] == str(len(first.content))
+
+
+def test_a_base_that_is_slipped_in_moves_no_address(plain: App, chromium: str) -> None:
+    with launched(chromium) as browser:
+        visit = Visit(browser, plain.url)
+        page = visit.open()
+        visit.check()
+        page.evaluate("document.head.insertAdjacentHTML('afterbegin', '<base href=\"/elsewhere/\">')")
+        assert page.evaluate("new URL('x', document.baseURI).pathname") == "/x"
 
 
 # --- Without log-in --------------------------------------------------------------------------------
