@@ -113,6 +113,7 @@ class Road:
         """
         cancelled = cancelled or threading.Event()
         draft = Draft(checked_question(question), self.models.metered(model, cancelled), cancelled)
+        history = [Turn(_whole(turn.question), _whole(turn.answer)) for turn in history]
         yield from self.retrieve(draft, draft.question, history, document_ids)
         if draft.evidence:
             yield from self._write(draft)
@@ -305,7 +306,7 @@ def finds(store: Store, question: str, sentence: Span) -> bool:
 
 def checked_question(question: str) -> str:
     """The question without white space around it; raises `UserError` when it is empty or too long."""
-    question = question.encode("utf-8", "replace").decode().strip()  # JSON may hold half a character
+    question = _whole(question).strip()
     if not question:
         raise UserError("The question is empty: type a question.")
     if len(question) > QUESTION_CHARACTERS:
@@ -314,3 +315,8 @@ def checked_question(question: str) -> str:
             "or add the long text as a source and ask about it."
         )
     return question
+
+
+def _whole(text: str) -> str:
+    """The text without half characters, which JSON may hold and nothing else does."""
+    return text.encode("utf-8", "replace").decode()

@@ -104,6 +104,8 @@ class Guard:
             return await _unknown(request, send)
         if self._login.users:
             receive = await self._own_session(request, receive, user or "")
+        if request.method == "POST" and request.path.startswith("/mcp"):
+            receive = await _json(receive)
         if request.path == "/whoami":  # the page keeps each user's chats apart in the browser
             return await text(send, 200, json.dumps({"user": user}), {"content-type": "application/json"})
         if request.path == "/logout" and request.method == "POST":
@@ -204,6 +206,16 @@ class _Sessions:
             mine.append(session)
             self._owner[session] = user
         return self._owner[session] == user
+
+
+async def _json(receive: Receive) -> Receive:
+    """`receive` of a body that is JSON: the library of that door fails on what is nested too deeply. Or refuses."""
+    body = await body_of(receive)
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        raise RefusedError(400, "The body is not JSON.") from None
+    return again(body, receive)
 
 
 def _session_of(body: bytes, kind: str) -> str:

@@ -10,7 +10,10 @@ import secrets
 from app.request import Message, Send
 
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
-_OUTSIDE = re.compile(rb'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>|\s*<link rel="manifest"[^>]*>')
+# Of Gradio's page: what leads to other hosts, and a base that the policy forbids; at the root it says nothing.
+_OUTSIDE = re.compile(
+    rb'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>|\s*<link rel="manifest"[^>]*>|\s*<base href="\./"[^>]*>'
+)
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -34,7 +37,7 @@ def policy(nonce: str) -> str:
         f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; script-src-attr 'none'; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
         "connect-src 'self'; media-src 'none'; object-src 'none'; frame-src 'none'; worker-src 'self'; "
-        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 

@@ -23,6 +23,7 @@ from urllib.parse import urljoin
 
 import httpcore
 
+from ingest.inflate import Inflater
 from ingest.target import FetchError, Target, parse_url, public_address
 
 MAX_BYTES = 10_000_000
@@ -273,16 +274,17 @@ def _decoded(chunks: Iterable[bytes], encoding: str | None, max_bytes: int, cloc
     name = (encoding or "identity").strip().lower()
     if name not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise FetchError(f"the server compressed it with {name[:20]!r}, which was not asked for")
-    inflate = None if name in ("identity", "") else zlib.decompressobj(47 if "gzip" in name else 15)
-    body = bytearray()
+    inflater = None if name in ("identity", "") else Inflater("gzip" in name)
+    body, sent = bytearray(), 0  # what is sent counts too: much can unpack to nothing
     try:
         for chunk in chunks:
             clock.left()
-            body += inflate.decompress(chunk, max_bytes + 1 - len(body)) if inflate else chunk
-            if len(body) > max_bytes:
+            sent += len(chunk)
+            body += inflater.feed(chunk, max_bytes + 1 - len(body)) if inflater else chunk
+            if max(sent, len(body)) > max_bytes:
                 raise FetchError(f"it is larger than {max_bytes // 1_000_000} MB")
     except zlib.error as error:
         raise FetchError("its compression is damaged") from error
-    if inflate and not inflate.eof:
+    if inflater and not inflater.complete:
         raise FetchError("its compressed body was cut off")
     return bytes(body)

@@ -12,12 +12,15 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ingest.corpus import tidy
 from ingest.readers import ArchiveError, ReadError
 from ingest.sandbox import WALL_SECONDS, Sandbox
+from ingest.split import split
 
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / "badinput"
 FOLDERS = ("pdf", "office", "epub", "strings")
@@ -132,6 +135,50 @@ def test_the_whole_list_ends_in_text_or_a_reason(tmp_path: Path) -> None:
     tried = sum(run(cases, label).total() for label, cases in
                 (("files", bad_files()), ("pages", html_cases()), ("bombs and traps", bombs)))  # fmt: skip
     assert tried >= LEAST
+
+
+# What plain text and Markdown can be made of, over and over, to keep a reader busy.
+SHAPES = {
+    "brackets": "[", "links": "[a](", "pictures": "![x](y ", "stars": "*a ", "bars": "|a", "code": "`a\n",
+    "quotes": "> ",
+    "headings": "# a\n## b\n", "underlines": "a\n===\n", "fences": "```\n", "items": "- a\n", "numbers": "1. ",
+    "rows": "| a |\n",
+    "blank lines": "a\n\n", "one line": "word ", "one word": "a", "tabs": "\t", "paragraph ends": "a\v",
+    "line ends": "a\u2028",
+    "marks": "a" + "\u0301\u0323" * 50, "joiners": "👩\u200d", "stops": ". ", "closers": '.")', "notes": ".[1]",
+    "initials": "A. ",
+    "ideographs": "字。」", "page marks": "<!-- page 99999 -->\na", "halves of marks": "<!-- page ",
+    "front matter": "---\na: b\n",
+    "flow of YAML": "---\na: " + "[" * 9000 + "\n---\nb",
+    "aliases": "---\na: &a [x]\nb: [*a, *a]\n---\nText. ",
+}  # fmt: skip
+BYTES = {
+    "not UTF-8": b"abc \xff def ",
+    "surrogates": b"\xed\xa0\x80a",
+    "UTF-16": "a b. ".encode("utf-16-le"),
+    "zeros": b"a\0",
+}
+
+
+@pytest.mark.parametrize(
+    "size", [50_000, pytest.param(2_000_000, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)])]
+)
+def test_hostile_text_becomes_passages_or_a_reason(size: int) -> None:
+    shapes = {name: text.encode() for name, text in SHAPES.items()} | BYTES
+    cases: list[tuple[str, bytes | Path]] = [
+        (f"{name}{suffix}", (shape * (size // len(shape) + 1))[:size])
+        for name, shape in shapes.items()
+        for suffix in (".md", ".txt")
+    ]
+    found = run(cases, "hostile text")
+    assert sum(count for result, count in found.items() if result.startswith("text: ")) > len(cases) / 2
+    with Sandbox() as sandbox:
+        for name, data in cases:
+            with suppress(ReadError):
+                document = tidy(sandbox.read(bytes(data), name)[0])  # type: ignore[arg-type]
+                for passage in split(document):
+                    span = passage.span
+                    assert document.text[span.start : span.end] == span.text
 
 
 def test_bombs_and_traps_end_in_text_or_a_reason(bombs: list[Path]) -> None:

@@ -151,6 +151,13 @@ def endless(_: bytes, connection: socket.socket) -> None:
         connection.sendall(b"x" * 65536)
 
 
+def endless_tail(_: bytes, connection: socket.socket) -> None:
+    """A whole gzip body, and megabytes behind it."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello"))
+    for _ in range(30):
+        connection.sendall(b"\0" * 1_000_000)
+
+
 def slow(_: bytes, connection: socket.socket) -> None:
     for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b"x" * 500:
         connection.sendall(bytes([byte]))
@@ -178,6 +185,13 @@ HOSTILE = {
     "cut off": (reset, "cut off"),
     "50 MiB": (reply(b"<p>a</p>" * 6_553_600), "larger than 10 MB"),
     "brotli unasked": (reply(Content_Encoding="br"), "was not asked for"),
+    "endless tail of a gzip": (endless_tail, "larger than 10 MB"),
+    "megabytes that unpack to nothing": (
+        reply(gzip.compress(b"") * 600_000, Content_Encoding="gzip"),
+        "larger than 10 MB",
+    ),
+    "bomb in the second member": (reply(gzip.compress(b"a") + BOMB, Content_Encoding="gzip"), "larger than 10 MB"),
+    "half a second member": (reply(gzip.compress(b"a") * 2 + BOMB[:30], Content_Encoding="gzip"), "cut off"),
     "damaged gzip": (reply(b"no gzip", Content_Encoding="gzip"), "damaged"),
     "half a gzip": (reply(gzip.compress(b"hello" * 99)[:20], Content_Encoding="gzip"), "cut off"),
     "no HTTP": (lambda _, c: c.sendall(b"SSH-2.0-x\r\n"), "malformed"),
@@ -243,6 +257,12 @@ def test_no_content_type_is_no_fault() -> None:
 
 def test_compressed_bodies_are_decoded() -> None:
     with serving(reply(gzip.compress(b"hello"), Content_Encoding="gzip")) as server:
+        assert get(server).data == b"hello"
+    members = gzip.compress(b"hello ") + gzip.compress(b"again")
+    for tail in (b"", b"\0" * 512, b"junk"):
+        with serving(reply(members + tail, Content_Encoding="gzip")) as server:
+            assert get(server).data == b"hello again"
+    with serving(reply(zlib.compress(b"hello") + b"junk", Content_Encoding="deflate")) as server:
         assert get(server).data == b"hello"
 
 

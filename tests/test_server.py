@@ -271,7 +271,14 @@ def test_no_reply_allows_another_site_to_read_it(plain: App) -> None:
 
 # --- Headers ---------------------------------------------------------------------------------------
 
-CSP = ["default-src 'self'", "object-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "frame-src 'none'"]
+CSP = [
+    "default-src 'self'",
+    "object-src 'none'",
+    "frame-ancestors 'none'",
+    "form-action 'self'",
+    "frame-src 'none'",
+    "base-uri 'none'",
+]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +327,15 @@ def test_the_page_names_no_other_host_and_every_script_has_the_nonce(plain: App)
     assert scripts and all(f'nonce="{nonces[0][1]}"' in script for script in scripts)
     assert set(re.findall(r"https?://[^/\"'\s\\]+", first.text)) <= {plain.url, "http://www.w3.org"}
     assert first.headers["content-length"] == str(len(first.content))
+
+
+def test_a_base_that_is_slipped_in_moves_no_address(plain: App, chromium: str) -> None:
+    with launched(chromium) as browser:
+        visit = Visit(browser, plain.url)
+        page = visit.open()
+        visit.check()
+        page.evaluate("document.head.insertAdjacentHTML('afterbegin', '<base href=\"/elsewhere/\">')")
+        assert page.evaluate("new URL('x', document.baseURI).pathname") == "/x"
 
 
 # --- Without log-in --------------------------------------------------------------------------------
@@ -1078,6 +1094,12 @@ def test_odd_bodies_are_a_line_and_no_fault_of_the_server(plain: App) -> None:
         assert "\n" not in reply.json()["error"]["message"]
     half = b'{"messages": [{"role": "user", "content": "Who \\ud800 is it? \\u0000"}]}'
     assert plain.client.post(path, content=half).status_code == 200
+    turns = [("user", "Who is \ud800?"), ("assistant", "\udfff"), ("user", "And what of it?")]
+    before = json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]})
+    assert plain.client.post(path, content=before).status_code == 200
+    accept = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+    for body in (b"[" * 100_000, b"{", b"\xff"):
+        assert plain.client.post("/mcp", content=body, headers=accept).status_code == 400
 
 
 def test_a_full_queue_refuses_the_next_one(plain: App, model: Model) -> None:
