@@ -97,7 +97,7 @@ def query_times(size: int, **more: str) -> dict[str, Any]:
 
 def server_times(size: int) -> dict[str, Any]:
     """The same with the vectors on a Chroma server of its own; its memory in MB too."""
-    with chroma_server(CACHE / "large" / str(size) / "server") as server:
+    with chroma_server(CACHE / "chroma-server" / str(size)) as server:  # not where `build` begins anew
         found = query_times(size, CHROMA_URL=server.url)
         return {**found, "server_memory_mb": round(memory_mb(server.process_id))}
 
