@@ -2,6 +2,7 @@
 
     python -m bench.speed                     # start, and 1,000 and 10,000 passages
     python -m bench.speed --sizes 1000 100000 # these sizes; building 100,000 takes some 4 minutes, once
+    python -m bench.speed --server 10000      # and this size on a Chroma server of its own, over HTTP
     python -m bench.speed --no-start
 
 Nothing is remembered between queries: each is asked once, its words are embedded, and so are the
@@ -23,8 +24,9 @@ import numpy as np
 from app import relevance
 from app.evidence import select_evidence
 from app.retrieve import retrieve, search
+from bench.chroma_server import chroma_server
 from bench.large_store import build
-from bench.report import ROOT, Table, write
+from bench.report import CACHE, ROOT, Table, write
 from bench.retrieval_sets import folder, load
 from ingest.store import Store
 
@@ -41,15 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, metavar="PASSAGES")
     parser.add_argument("--no-start", action="store_true", help="leave the start out")
+    parser.add_argument("--server", type=int, metavar="PASSAGES", help="this size on a Chroma server too")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(query_times(options.child)))
+        print(json.dumps(server_times(options.server) if options.server else query_times(options.child)))
         return
     if not folder("squad_new_wiki").is_dir():
         raise SystemExit(f"No set at {folder('squad_new_wiki')}: set BENCH_DATA to the folder that holds retrieval/.")
     figures: dict[str, Any] = {"start": None if options.no_start else start_times()}
-    figures["sizes"] = {size: _in_child(size) for size in options.sizes}
+    figures["sizes"] = {str(size): _in_child("--child", str(size)) for size in options.sizes}
+    if options.server:
+        size = str(options.server)
+        figures["sizes"][f"{size} on a server"] = _in_child("--child", size, "--server", size)
     tables = [_size_table(figures["sizes"])]
     if figures["start"]:
         tables.insert(0, _start_table(figures["start"]))
@@ -87,6 +93,13 @@ def query_times(size: int, **more: str) -> dict[str, Any]:
         "memory_mb_of_index": round(memory_mb() - before),
         "disk_mb": round(sum(file.stat().st_size for file in settings.index_dir.rglob("*") if file.is_file()) / 1e6),
     }
+
+
+def server_times(size: int) -> dict[str, Any]:
+    """The same with the vectors on a Chroma server of its own; its memory in MB too."""
+    with chroma_server(CACHE / "chroma-server" / str(size)) as server:  # not where `build` begins anew
+        found = query_times(size, CHROMA_URL=server.url)
+        return {**found, "server_memory_mb": round(memory_mb(server.process_id))}
 
 
 def _evidence(store: Store, query: str) -> object:
@@ -136,9 +149,9 @@ def _start_page() -> float:
         process.wait()
 
 
-def _in_child(size: int) -> dict[str, Any]:
+def _in_child(*arguments: str) -> dict[str, Any]:
     """Each size in a process of its own, so that its memory is its own."""
-    command = [sys.executable, "-m", "bench.speed", "--child", str(size)]
+    command = [sys.executable, "-m", "bench.speed", *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -157,7 +170,7 @@ def _start_table(found: Mapping[str, Any]) -> Table:
     return Table("Start", ("bare imports of gradio and chromadb", "our page answers", "ratio"), [row])
 
 
-def _size_table(sizes: Mapping[int, Mapping[str, Any]]) -> Table:
+def _size_table(sizes: Mapping[str, Mapping[str, Any]]) -> Table:
     stages = list(next(iter(sizes.values()))["milliseconds"])
     rows = []
     for found in sizes.values():
@@ -165,10 +178,10 @@ def _size_table(sizes: Mapping[int, Mapping[str, Any]]) -> Table:
         bare = times["bare Chroma"]["p95"]
         rows.append(
             [
-                f"{found['passages']:,}",
+                f"{found['passages']:,}" + (", Chroma server" if "server_memory_mb" in found else ""),
                 *(f"{times[stage]['p50']:.1f} / {times[stage]['p95']:.1f}" for stage in stages),
                 f"{times['dense half']['p95'] / bare:.2f}",
-                f"{found['memory_mb']:,} MB",
+                f"{found['memory_mb']:,} MB" + (f" + {m:,} MB" if (m := found.get("server_memory_mb")) else ""),
                 f"{found['disk_mb']:,} MB",
             ]
         )
@@ -176,7 +189,7 @@ def _size_table(sizes: Mapping[int, Mapping[str, Any]]) -> Table:
     note = (
         "Milliseconds are p50 / p95, the ratio is of p95; bare Chroma and the dense half find ten. `passages at "
         "once` embeds the query and finds fifty both ways, with both scores; "
-        "`passages` reads 16 sentences more, `evidence` some nine more."
+        "`passages` reads 16 sentences more, `evidence` some nine more. A server's memory stands behind the app's."
     )
     return Table("A query by size of the index", header, rows, note)
 

@@ -19,7 +19,8 @@ from ingest.lexical import TITLE_WEIGHT, Collection, bm25, query_tokens
 
 MAX_QUERY_TOKENS = 64  # of a long query, the rarest tokens
 _CANDIDATES = 200  # passages that SQLite ranks first, for our own BM25 to score
-_MATCHES = 30_000  # passages, about, that it may rank for this: each takes it 1.3 microseconds
+_MATCHES = 15_000  # passages, about, that rare words may find for it to rank: each takes some microseconds
+_RANKING = 16  # tokens, the rarest, that it ranks by
 _CACHED_DOCUMENTS = 64
 
 _LEXICAL = """
@@ -151,7 +152,7 @@ class Catalog(CatalogFile):
             rows = connection.execute(
                 _LEXICAL if document_ids is None else _LEXICAL_CHOSEN,
                 {
-                    "match": " OR ".join(f'"{token}"' for token in _selective(tokens, collection)),
+                    "match": _match(tokens, collection),
                     "chosen": json.dumps(list(document_ids or ())),
                     "weight": TITLE_WEIGHT,
                     "limit": max(_CANDIDATES, 4 * k),
@@ -244,8 +245,31 @@ class Catalog(CatalogFile):
         return rarest[:MAX_QUERY_TOKENS], collection
 
 
+def _match(tokens: Sequence[str], collection: Collection) -> str:
+    """SQLite's query for the candidates, `tokens` being rarest first.
+
+    Rare tokens find them, and so do the next two where they meet; the common ones find none by
+    themselves, but rank what is found: without them the many passages of one rare word would be
+    ranked by that word alone, and those that hold the others too be lost among them.
+    """
+    selective = _selective(tokens, collection)
+    rest = tokens[len(selective) :]
+    if not rest:
+        return _any(selective)
+    pair = f" OR {_all(rest[:2])}" if len(rest) > 1 else ""
+    return f"({_any(selective)}{pair}) AND ({_any(tokens[: max(_RANKING, len(selective))])})"
+
+
+def _any(tokens: Sequence[str]) -> str:
+    return " OR ".join(f'"{token}"' for token in tokens)
+
+
+def _all(tokens: Sequence[str]) -> str:
+    return "(" + " AND ".join(f'"{token}"' for token in tokens) + ")"
+
+
 def _selective(tokens: Sequence[str], collection: Collection) -> list[str]:
-    """Of tokens, rarest first, those that find the candidates; the common rest only adds to scores."""
+    """Of tokens, rarest first, those that find candidates by themselves."""
     chosen, matches = list[str](), 0
     for token in tokens:
         matches += collection.document_frequency[token]

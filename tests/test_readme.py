@@ -147,3 +147,25 @@ def test_security_names_tests_that_exist():
     assert named
     missing = [name for name in sorted(named) if not (ROOT / "tests" / f"{name}.py").exists()]
     assert not missing
+
+
+def test_a_bench_that_fails_ends_no_other_and_is_named(tmp_path: Path) -> None:
+    """`make bench` to the letter, with a Python that only says what it is asked to do."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$*"\ntest "$2" != bench.first\n', encoding="utf-8")
+    python.chmod(0o755)
+    there = [
+        part
+        for name in ("install", *(f".venv/.installed{x}" for x in ("", "-test", "-bench")))
+        for part in ("-o", name)
+    ]
+    command = ["make", *there, "bench", f"PY={python}", "BENCHES=first second"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    said = [line for line in done.stdout.splitlines() if line.startswith(("-m", "Not"))]
+    assert said[-4:] == [
+        "-m ingest sync",
+        "-m bench.first",
+        "-m bench.second",
+        "Not measured: first (each says above why).",
+    ]

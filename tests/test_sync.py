@@ -464,6 +464,23 @@ def test_regions_of_a_language_are_one_and_no_language_is_one_too_many(settings:
     assert "Brücken" in catalog.passages([passage_id])[passage_id][0].span.text
 
 
+def test_common_words_rank_what_rare_ones_find_and_find_by_twos(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an index of a million passages, where the rarest word of a question has thousands by itself."""
+    for name, value in (("_CANDIDATES", 10), ("_MATCHES", 40)):
+        monkeypatch.setattr(f"ingest.catalog.{name}", value)
+    texts = [f"A violin of {number}." for number in range(20)]
+    texts += [f"{word}, as in {number}." for word in ("Harvest", "Copper") for number in range(22)]
+    wanted = "The harvest, a violin and copper, a railway and a bridge.", "Harvest and copper."
+    for text in (*texts, *wanted):
+        write(settings, Document(text, Metadata(title="", language="en")))
+    sync(settings, embedder=embedder)
+    catalog = Catalog.open(settings.index_dir)
+    found = [passage_id for passage_id, _ in catalog.lexical("violin harvest copper", 2)]
+    assert {catalog.passages([one])[one][0].span.text for one in found} == set(wanted)
+
+
 def test_a_span_of_a_pdf_knows_its_page(settings: Settings, embedder: Embedder) -> None:
     """From the file to the passage that is found: so a citation can say "p. 4"."""
     pages = [[(72, 700, 12, f"On this page the {name} is described at some length.")] for name in WORDS[:6]]
