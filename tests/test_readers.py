@@ -385,6 +385,22 @@ def test_front_matter_that_is_none_stays_text() -> None:
 ODD = ("x: !!bool maybe", "d: !!timestamp foo", "a: !!int ''", f"x: 0x{'f' * 4000}", "? [a]\n: b", "=: x", "&a x: *a")
 
 
+@pytest.mark.parametrize(
+    ("written", "author"),
+    [
+        ("authors: [{name: Ann Lee, url: https://a.example}, {name: Bob Day}]", "Ann Lee, Bob Day"),
+        ("author: {name: Ann Lee, email: ann@a.example}", "Ann Lee"),
+        ("authors:\n  - Ann Lee\n  - name: Bob Day\n    affiliation: Here", "Ann Lee, Bob Day"),
+        ("author:\n  email: ann@a.example", None),
+        ("author: []\nauthors: Ann Lee", "Ann Lee"),
+        ("tags: [a, b]", None),
+    ],
+)
+def test_authors_of_front_matter_in_all_its_shapes(written: str, author: str | None) -> None:
+    document = read(f"---\ntitle: A title\n{written}\n---\nText.".encode(), "a.md")
+    assert (document.metadata.author, document.text) == (author, "Text.")
+
+
 @pytest.mark.parametrize("line", ODD)
 def test_odd_front_matter_costs_no_text(line: str) -> None:
     assert "Body." in read(f"---\n{line}\n---\n\nBody.".encode(), "a.md").text
