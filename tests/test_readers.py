@@ -166,6 +166,47 @@ def test_docx() -> None:
     )
 
 
+def test_docx_notes_are_marked_and_kept_and_powers_stay_powers() -> None:
+    mark = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:{}Reference w:id="{}"/></w:r>'.format
+    power = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>3</w:t></w:r>'
+    body = (
+        f"<w:p><w:r><w:t>A word</w:t></w:r>{mark('footnote', 2)}<w:r><w:t> and 10</w:t></w:r>{power}"
+        f"<w:r><w:t> more.</w:t></w:r>{mark('endnote', 2)}</w:p>"
+    )
+    own = '<w:p><w:r><w:footnoteRef/></w:r><w:r><w:t xml:space="preserve"> {}</w:t></w:r></w:p>'.format
+    document = read(
+        docx(
+            body,
+            **{
+                "word/footnotes.xml": f'<w:footnotes {W}><w:footnote w:type="separator" w:id="0"><w:p/></w:footnote>'
+                f'<w:footnote w:id="2">{own("The note.")}</w:footnote></w:footnotes>',
+                "word/endnotes.xml": f'<w:endnotes {W}><w:endnote w:id="2">{own("The end.")}</w:endnote></w:endnotes>',
+            },
+        ),
+        "r.docx",
+    )
+    assert document.text == "A word[1] and 10³ more.[2]\n\n[1] The note.\n\n[2] The end."
+
+
+def test_odt_notes_are_marked_and_kept() -> None:
+    text = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+    content = (
+        f'<o:document-content xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="{text}"><o:body>'
+        "<o:text><text:p>A word<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>The note."
+        "</text:p></text:note-body></text:note> and more.</text:p></o:text></o:body></o:document-content>"
+    )
+    data = zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content})
+    assert read(data, "x.odt").text == "A word[1] and more.\n\n[1] The note."
+
+
+def test_epub_notes_are_marked_and_kept() -> None:
+    body = (
+        '<p>A word<a epub:type="noteref" href="#n1">1</a> and 10<sup>3</sup> more.</p>'
+        '<aside epub:type="footnote" id="n1"><p>The note.</p></aside>'
+    )
+    assert read(epub({"a.xhtml": body}, ["a.xhtml"]), "x.epub").text == ("A word[1] and 10³ more.\n\n[1] The note.")
+
+
 def test_odt() -> None:
     names = {
         "office": "urn:oasis:names:tc:opendocument:xmlns:office:1.0",

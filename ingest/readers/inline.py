@@ -160,10 +160,15 @@ def _raised(tree: etree._Element) -> None:
     """Powers as the characters that Unicode has for them; ordinals ("1st") stay as they are."""
     for element in tree.iter("sup"):
         text = _text(element)
-        if _POWER.fullmatch(text):
-            _rewrite(element, text.translate(_RAISED))
-        elif _SEVERAL.fullmatch(text):
-            _rewrite(element, f"[{text}]")
+        if raised(text) != text:
+            _rewrite(element, raised(text))
+
+
+def raised(text: str) -> str:
+    """Superscript text as plain text shows it: "3" as ³, the marks of several notes in brackets, else as it is."""
+    if _POWER.fullmatch(text):
+        return text.translate(_RAISED)
+    return f"[{text}]" if _SEVERAL.fullmatch(text) else text
 
 
 def _heading_links(tree: etree._Element) -> None:
