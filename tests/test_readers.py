@@ -103,6 +103,36 @@ def test_pdf_pages_are_remembered_and_running_lines_dropped() -> None:
         assert document.page(document.text.index(name)) == number
 
 
+def test_pdf_stamps_watermarks_and_alternating_heads_are_dropped_and_notes_kept() -> None:
+    pages = [
+        [
+            (72, 770, 9, f"{n}   Annual Report" if n % 2 else f"River Board   {n}"),
+            (72, 700, 12, f"This page speaks of {name}."),
+            (72, 80, 8, f"{n} See volume {n} of the notes."),
+            (300, 20, 9, f"Page {n} of 6"),
+            (150, 400, 60, "DRAFT"),
+            (20, 10, 7, "Downloaded from example.org on 1 May 2024"),
+        ]
+        for n, name in enumerate(("alpha", "beta", "gamma", "delta", "epsilon", "zeta"), 1)
+    ]
+    text = read(pdf(pages), "report.pdf").text
+    assert "Annual" not in text
+    assert "River Board" not in text
+    assert "Page" not in text
+    assert "DRAFT" not in text
+    assert "Downloaded" not in text
+    assert text.startswith("This page speaks of alpha.\n\n1 See volume 1 of the notes.\n\nThis page speaks of beta.")
+
+
+def test_pdf_page_numbers_of_a_short_document_are_dropped() -> None:
+    pages = [[(72, 700, 12, f"The {n} part of it."), (300, 20, 9, f"Page {n} of 2")] for n in (1, 2)]
+    pages[1].insert(1, (72, 600, 12, "Page 1 of 2"))  # said of another page: text
+    pages[1] += [(72, y, 12, f"Line {y} of the text.") for y in (580, 560, 540)]
+    text = read(pdf(pages), "report.pdf").text
+    assert "Page 2 of 2" not in text
+    assert text.count("Page 1 of 2") == 1
+
+
 def test_a_sentence_that_runs_over_a_page_end_stays_whole() -> None:
     pages = [[(72, 700, 12, "The treaty was signed by all")], [(72, 700, 12, "members in the spring.")]]
     document = read(pdf(pages), "t.pdf")
