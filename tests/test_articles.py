@@ -69,6 +69,13 @@ def test_what_stands_in_short_lines_about_the_headline(line: str, author: str | 
     assert document.text.endswith(STORY)
 
 
+@pytest.mark.parametrize("box", ['<form id="aspnet">{}</form>', '<header class="content--no-promo">{}</header>'])
+def test_what_holds_the_headline_is_the_articles_whatever_it_is_called(box: str) -> None:
+    head = '<h1>Flood in the lower town</h1><p class="byline">By Anna Berg</p><p>1 June 2024</p>'
+    told = page(box.format(head) + f"<div>{paragraphs()}</div>").metadata
+    assert (told.author, told.published) == ("Anna Berg", "2024-06-01")
+
+
 def ld(json: str) -> str:
     return f'<title>Flood in the lower town</title><script type="application/ld+json">{json}</script>'
 
