@@ -69,6 +69,13 @@ def test_what_stands_in_short_lines_about_the_headline(line: str, author: str | 
     assert document.text.endswith(STORY)
 
 
+@pytest.mark.parametrize("box", ['<form id="aspnet">{}</form>', '<header class="content--no-promo">{}</header>'])
+def test_what_holds_the_headline_is_the_articles_whatever_it_is_called(box: str) -> None:
+    head = '<h1>Flood in the lower town</h1><p class="byline">By Anna Berg</p><p>1 June 2024</p>'
+    told = page(box.format(head) + f"<div>{paragraphs()}</div>").metadata
+    assert (told.author, told.published) == ("Anna Berg", "2024-06-01")
+
+
 def ld(json: str) -> str:
     return f'<title>Flood in the lower town</title><script type="application/ld+json">{json}</script>'
 
@@ -194,7 +201,7 @@ def test_numbers_formulas_and_notes_stay_what_they_say() -> None:
     text = story(
         f"The area is 5 m<sup>2</sup>, about 10<sup>3</sup> times less, on the 1<sup>st</sup> day.{RIVER}",
         f"Energy is {katex}, as they say, and the area is {wiki}, where w is the width of the deck.",
-        'Ex&shy;tra&shy;or&shy;di&shy;nary things hap&shy;pen, some<wbr>times, in <ruby>東京<rt>とうきょう</rt></ruby>.',
+        "Ex&shy;tra&shy;or&shy;di&shy;nary things hap&shy;pen, some<wbr>times, in <ruby>東京<rt>とうきょ</rt></ruby>.",
         f"It ends on <time datetime='2024-07-01'>1 July 2024</time> in the hall.<sup>4</sup> {DAM}",
     )  # fmt: skip
     assert text == (
@@ -215,7 +222,7 @@ def test_notes_are_marked_and_kept_at_the_end() -> None:
         f'<article><h1>Flood in the lower town</h1><p>{RIVER}<sup class="reference" id="r1"><a href="#n1">'
         f'<span>&#91;</span>1<span>&#93;</span></a></sup></p><p>{DAM}<a class="footnote-anchor" href="#n2">2</a></p>'
         f"{paragraphs(BUSES, BRIDGE)}<ol><li id=n1><span class='mw-cite-backlink'><a href='#r1'>^</a></span> Smith, J. "
-        "(1999). <i>Bridges</i>. Oxford.</li></ol><div><a id=n2 href='#r2'>2</a><div><p>The Elbe did so.</p></div></div>"
+        "(1999). <i>Bridges</i>. Oxford.</li></ol><div><a id=n2 href='#r2'>2</a><p>The Elbe did so.</p></div>"
         "</article>"
     )
     assert page(body).text == (

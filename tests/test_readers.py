@@ -103,6 +103,36 @@ def test_pdf_pages_are_remembered_and_running_lines_dropped() -> None:
         assert document.page(document.text.index(name)) == number
 
 
+def test_pdf_stamps_watermarks_and_alternating_heads_are_dropped_and_notes_kept() -> None:
+    pages = [
+        [
+            (72, 770, 9, f"{n}   Annual Report" if n % 2 else f"River Board   {n}"),
+            (72, 700, 12, f"This page speaks of {name}."),
+            (72, 80, 8, f"{n} See volume {n} of the notes."),
+            (300, 20, 9, f"Page {n} of 6"),
+            (150, 400, 60, "DRAFT"),
+            (20, 10, 7, "Downloaded from example.org on 1 May 2024"),
+        ]
+        for n, name in enumerate(("alpha", "beta", "gamma", "delta", "epsilon", "zeta"), 1)
+    ]
+    text = read(pdf(pages), "report.pdf").text
+    assert "Annual" not in text
+    assert "River Board" not in text
+    assert "Page" not in text
+    assert "DRAFT" not in text
+    assert "Downloaded" not in text
+    assert text.startswith("This page speaks of alpha.\n\n1 See volume 1 of the notes.\n\nThis page speaks of beta.")
+
+
+def test_pdf_page_numbers_of_a_short_document_are_dropped() -> None:
+    pages = [[(72, 700, 12, f"The {n} part of it."), (300, 20, 9, f"Page {n} of 2")] for n in (1, 2)]
+    pages[1].insert(1, (72, 600, 12, "Page 1 of 2"))  # said of another page: text
+    pages[1] += [(72, y, 12, f"Line {y} of the text.") for y in (580, 560, 540)]
+    text = read(pdf(pages), "report.pdf").text
+    assert "Page 2 of 2" not in text
+    assert text.count("Page 1 of 2") == 1
+
+
 def test_a_sentence_that_runs_over_a_page_end_stays_whole() -> None:
     pages = [[(72, 700, 12, "The treaty was signed by all")], [(72, 700, 12, "members in the spring.")]]
     document = read(pdf(pages), "t.pdf")
@@ -164,6 +194,47 @@ def test_docx() -> None:
         "en-GB",
         None,
     )
+
+
+def test_docx_notes_are_marked_and_kept_and_powers_stay_powers() -> None:
+    mark = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:{}Reference w:id="{}"/></w:r>'.format
+    power = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>3</w:t></w:r>'
+    body = (
+        f"<w:p><w:r><w:t>A word</w:t></w:r>{mark('footnote', 2)}<w:r><w:t> and 10</w:t></w:r>{power}"
+        f"<w:r><w:t> more.</w:t></w:r>{mark('endnote', 2)}</w:p>"
+    )
+    own = '<w:p><w:r><w:footnoteRef/></w:r><w:r><w:t xml:space="preserve"> {}</w:t></w:r></w:p>'.format
+    document = read(
+        docx(
+            body,
+            **{
+                "word/footnotes.xml": f'<w:footnotes {W}><w:footnote w:type="separator" w:id="0"><w:p/></w:footnote>'
+                f'<w:footnote w:id="2">{own("The note.")}</w:footnote></w:footnotes>',
+                "word/endnotes.xml": f'<w:endnotes {W}><w:endnote w:id="2">{own("The end.")}</w:endnote></w:endnotes>',
+            },
+        ),
+        "r.docx",
+    )
+    assert document.text == "A word[1] and 10³ more.[2]\n\n[1] The note.\n\n[2] The end."
+
+
+def test_odt_notes_are_marked_and_kept() -> None:
+    text = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+    content = (
+        f'<o:document-content xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="{text}"><o:body>'
+        "<o:text><text:p>A word<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>The note."
+        "</text:p></text:note-body></text:note> and more.</text:p></o:text></o:body></o:document-content>"
+    )
+    data = zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content})
+    assert read(data, "x.odt").text == "A word[1] and more.\n\n[1] The note."
+
+
+def test_epub_notes_are_marked_and_kept() -> None:
+    body = (
+        '<p>A word<a epub:type="noteref" href="#n1">1</a> and 10<sup>3</sup> more.</p>'
+        '<aside epub:type="footnote" id="n1"><p>The note.</p></aside>'
+    )
+    assert read(epub({"a.xhtml": body}, ["a.xhtml"]), "x.epub").text == ("A word[1] and 10³ more.\n\n[1] The note.")
 
 
 def test_odt() -> None:
@@ -383,6 +454,22 @@ def test_front_matter_that_is_none_stays_text() -> None:
 
 
 ODD = ("x: !!bool maybe", "d: !!timestamp foo", "a: !!int ''", f"x: 0x{'f' * 4000}", "? [a]\n: b", "=: x", "&a x: *a")
+
+
+@pytest.mark.parametrize(
+    ("written", "author"),
+    [
+        ("authors: [{name: Ann Lee, url: https://a.example}, {name: Bob Day}]", "Ann Lee, Bob Day"),
+        ("author: {name: Ann Lee, email: ann@a.example}", "Ann Lee"),
+        ("authors:\n  - Ann Lee\n  - name: Bob Day\n    affiliation: Here", "Ann Lee, Bob Day"),
+        ("author:\n  email: ann@a.example", None),
+        ("author: []\nauthors: Ann Lee", "Ann Lee"),
+        ("tags: [a, b]", None),
+    ],
+)
+def test_authors_of_front_matter_in_all_its_shapes(written: str, author: str | None) -> None:
+    document = read(f"---\ntitle: A title\n{written}\n---\nText.".encode(), "a.md")
+    assert (document.metadata.author, document.text) == (author, "Text.")
 
 
 @pytest.mark.parametrize("line", ODD)

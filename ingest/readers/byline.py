@@ -6,6 +6,7 @@ comment, a teaser or running text. When the page prints several, none is known.
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from lxml.html import HtmlElement
 
@@ -19,7 +20,7 @@ _ELSEWHERE = ("nav", "footer", "aside", "form", "figure")
 # Parts of a page that speak of other articles, of readers or of events.
 _OTHERS = re.compile(
     r"comment(?!ary)|disqus|related|teaser|recommend|sidebar|popular|trending|latest|promo|more-(?:from|on|stories)"
-    r"|read-?(?:more|next)|most-read|\bcards?\b|event|calendar|repl(?:y|ies)|similar|footer|breadcrumb",
+    r"|read-?(?:more|next)|most-read|(?<!h-)\bcards?\b|event|calendar|repl(?:y|ies)|similar|footer|breadcrumb",
     re.IGNORECASE,
 )
 _BY = re.compile(r"(?:(?:written|posted|published|reviewed) )?by:?(?: |$)", re.IGNORECASE)
@@ -46,6 +47,7 @@ _LINES = ("p", "div", "span", "li", "small", "em", "i", "b", "strong", "td", "dd
 _LONG = 100  # characters: a paragraph of the article
 _HEAD_PARAGRAPHS = 3
 _HEAD_ELEMENTS = 400
+_LEVELS = 30  # ancestors that are looked at
 
 
 def printed_author(tree: HtmlElement) -> str | None:
@@ -65,11 +67,11 @@ def printed_author(tree: HtmlElement) -> str | None:
 def printed_date(tree: HtmlElement) -> str | None:
     """The date that is marked as that of the publication, or printed about the headline, or after "Published"."""
     marked = [e for e in tree.iter("time") if _DATED.search(f"{e.get('class')} {e.get('itemprop')}")]
-    head = list(_head(tree))
+    head, boxes = list(_head(tree)), _headline_boxes(tree)
     for found in (
-        [_time(e) for e in marked if not _of_others(e)],
+        [_time(e) for e in marked if not _of_others(e, boxes)],
         [_time(e) if e.tag == "time" else _dated_line(e) for e in head],
-        [_dated_line(e) for e in tree.iter(*_LINES) if tells_publication(_line(e)) and not _of_others(e)],
+        [_dated_line(e) for e in tree.iter(*_LINES) if tells_publication(_line(e)) and not _of_others(e, boxes)],
     ):
         stated = {day[:10]: day for day in found if day}
         if stated:
@@ -79,7 +81,8 @@ def printed_date(tree: HtmlElement) -> str | None:
 
 def _head(tree: HtmlElement) -> Iterator[HtmlElement]:
     """The short lines and the `time` elements about the headline: until the article's third paragraph."""
-    top = next((h for h in tree.iter("h1") if not _of_others(h) and _line(h)), None)
+    boxes = _headline_boxes(tree)
+    top = next((h for h in tree.iter("h1") if not _of_others(h, boxes) and _line(h)), None)
     if top is None:
         only = list(tree.iter("article")) or list(tree.iter("main"))
         start = only[0] if len(only) == 1 else None
@@ -91,7 +94,7 @@ def _head(tree: HtmlElement) -> Iterator[HtmlElement]:
             return
         if element.tag == "p" and len(_line(element, _LONG)) >= _LONG:
             long += 1
-        elif (element.tag == "time" or element.tag in _LINES) and not _of_others(element):
+        elif (element.tag == "time" or element.tag in _LINES) and not _of_others(element, boxes):
             yield element
 
 
@@ -103,12 +106,18 @@ def _from(start: HtmlElement) -> Iterator[HtmlElement]:
             yield from sibling.iter()
 
 
-def _of_others(element: HtmlElement) -> bool:
-    for part in (element, *element.iterancestors()):
+def _headline_boxes(tree: HtmlElement) -> set[HtmlElement]:
+    """What holds a headline, whatever it is called, is not of others. A page has one or two of them."""
+    return {box for heading in islice(tree.iter("h1"), 3) for box in heading.iterancestors()}
+
+
+def _of_others(element: HtmlElement, boxes: set[HtmlElement]) -> bool:
+    """Whether the element lies in a part of the page that is not the article's."""
+    for part in (element, *islice(element.iterancestors(), _LEVELS)):
         if part.tag in ("body", "html"):
             return False
         if part.tag in _ELSEWHERE or _OTHERS.search(f"{part.get('class') or ''} {part.get('id') or ''}"):
-            return True
+            return part not in boxes
     return False
 
 
@@ -147,9 +156,10 @@ def _changed(element: HtmlElement) -> bool:
 
 
 def _marked(tree: HtmlElement) -> Iterable[HtmlElement]:
+    boxes = _headline_boxes(tree)
     for element in tree.iter("a", "address", "cite", "div", "em", "h5", "h6", "li", "p", "small", "span"):
         marked = _MARKED.search(element.get("class") or "") or _MARKED.search(element.get("rel") or "")
-        if (marked or _begins_with_by(element)) and not _of_others(element):
+        if (marked or _begins_with_by(element)) and not _of_others(element, boxes):
             yield element
 
 
@@ -172,7 +182,7 @@ def _people(segments: Iterable[str]) -> str | None:
     """The names with which a byline begins; its parts are what stands between tags."""
     names: list[str] = []
     wanted = True
-    for segment in list(segments)[:20]:
+    for segment in islice(segments, 20):
         text = one_line(segment, 200) or ""
         by = _BY.match(text) or (None if names else _BY_ABROAD.match(text))
         text = text[by.end() :].lstrip() if by else text

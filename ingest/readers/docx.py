@@ -4,6 +4,7 @@ mammoth and python-docx were weighed: neither drops hidden text, both need their
 guard against entities and bombs, and what is wanted of the format fits on this page.
 """
 
+import posixpath
 import re
 
 from lxml import etree
@@ -11,15 +12,16 @@ from lxml import etree
 from ingest.document import Document
 from ingest.readers.archive import BoundedZip
 from ingest.readers.build import ReadError, language_tag, make_document
+from ingest.readers.inline import Notes, raised, with_notes
 from ingest.readers.markup import join_blocks
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT = "http://purl.oclc.org/ooxml/wordprocessingml/main"
-_DROPPED = {"del", "moveFrom", "Fallback", "instrText", "footnoteReference", "annotationRef", "pPrChange"}
+_DROPPED = {"del", "moveFrom", "Fallback", "instrText", "annotationRef", "pPrChange"}
 
 
 def read_docx(data: bytes, name: str) -> Document:
-    """Paragraphs, headings, lists and tables; deleted and hidden text is left out."""
+    """Paragraphs, headings, lists, tables and notes; deleted and hidden text is left out."""
     archive = BoundedZip(data)
     main = next((n for n in _main_parts(archive) if archive.has(n)), None)
     if main is None:
@@ -27,11 +29,14 @@ def read_docx(data: bytes, name: str) -> Document:
     root = _xml(archive, main)
     styles = _styles(archive)
     body = root.find(f"{_W}body")
-    blocks = _blocks(body if body is not None else root, styles)
+    body = body if body is not None else root
+    notes = _notes(archive, body, posixpath.dirname(main))
+    _raise(body)
+    blocks = _blocks(body, styles)
     title = next((text for kind, text in blocks if kind == "title"), None)
     core = _core(archive)
     return make_document(
-        join_blocks([_as_markdown(kind, text) for kind, text in blocks]),
+        with_notes(join_blocks([_as_markdown(kind, text) for kind, text in blocks]), notes),
         name=name,
         title=core.get("title") or title,
         author=core.get("creator"),
@@ -61,6 +66,31 @@ def _main_parts(archive: BoundedZip) -> list[str]:
         main = [r for r in relations if (r.get("Type") or "").endswith("/officeDocument")]
         targets = [(r.get("Target") or "").lstrip("/") for r in main]
     return [*targets, "word/document.xml"]
+
+
+def _notes(archive: BoundedZip, body: etree._Element, folder: str) -> Notes:
+    """Write the mark of each foot- and endnote into the text, numbered in one row; returns (mark, note)."""
+    notes: Notes = []
+    for reference in list(body.iter(f"{_W}footnoteReference", f"{_W}endnoteReference")):
+        kind = etree.QName(reference).localname.removesuffix("Reference")
+        notes.append((kind, reference.get(f"{_W}id") or ""))
+        reference.tag, reference.text = f"{_W}t", f"[{len(notes)}]"
+    texts: dict[tuple[str, str], str] = {}
+    for kind in {kind for kind, _ in notes}:
+        part = f"{folder}/{kind}s.xml".lstrip("/")
+        root = _xml(archive, part) if archive.has(part) else None
+        for note in root.iter(f"{_W}{kind}") if root is not None else ():
+            said = " ".join(text for _, text in _blocks(note, {}))
+            texts[kind, note.get(f"{_W}id") or ""] = " ".join(said.split())
+    return [(f"[{number}]", texts[key]) for number, key in enumerate(notes, 1) if texts.get(key)]
+
+
+def _raise(body: etree._Element) -> None:
+    """Powers as the characters that Unicode has for them: 10³ is not 103."""
+    for run in body.iter(f"{_W}r"):
+        text = run.find(f"{_W}t")
+        if text is not None and text.text and _value(run.find(f"{_W}rPr/{_W}vertAlign")) == "superscript":
+            text.text = raised(text.text)
 
 
 def _core(archive: BoundedZip) -> dict[str, str]:

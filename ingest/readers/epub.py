@@ -12,6 +12,7 @@ from ingest.document import Document
 from ingest.readers.archive import BoundedZip
 from ingest.readers.build import ReadError, iso_date, language_tag, make_document, web_url
 from ingest.readers.html import parse_html
+from ingest.readers.inline import plain_inline, with_notes
 from ingest.readers.markup import drop_hidden, markdown
 from ingest.readers.text import decode
 
@@ -90,9 +91,10 @@ def _metadata(package: etree._Element) -> dict[str, list[str]]:
 
 def _chapter(data: bytes) -> str:
     tree = parse_html(decode(data))
+    notes = plain_inline(tree)
     drop_hidden(tree)
     body = tree.find("body")
-    return markdown(tree if body is None else body)
+    return with_notes(markdown(tree if body is None else body), notes)
 
 
 def _plain(description: str) -> str | None:

@@ -21,6 +21,7 @@ _BACK = re.compile(r"(?:[↩↑^⤴⏎↵]\ufe0e?|jump up|back to (?:text|conten
 _EDIT = re.compile(r"[¶#§🔗⚓\[\]| ]*(?:edit(?: source)?|bearbeiten|modifier|editar|編集)?[¶#§\[\]| ]*")
 _PROSE_IN_TEX = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}(?: +[A-Za-z]{2,}){3}")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6", "dt")
+_TEXT_BLOCKS = ("p", "li", "dd", "td", "blockquote")
 _NOTE_PLACES = ("li", "p", "aside", "dd", "tr", "div", "section")
 _MAX_NOTE = 2000
 _MAX_TEX = 1000
@@ -38,9 +39,10 @@ def plain_inline(tree: etree._Element) -> Notes:
         _rewrite(element, "")
     for element in tree.iter("wbr"):
         element.tag = _PLAIN  # not emptied: the parser takes what follows for its content
-    for element in tree.iter("time"):
-        if in_a_sentence(element):
-            element.tag = _PLAIN
+    for block in tree.iter(*_TEXT_BLOCKS):
+        if block.find(".//time") is not None and _reads_as_sentence(block):
+            for element in block.iter("time"):
+                element.tag = _PLAIN
     _heading_links(tree)
     notes = _take_notes(tree)
     _raised(tree)
@@ -55,8 +57,12 @@ def with_notes(text: str, notes: Notes) -> str:
 
 def in_a_sentence(time: etree._Element) -> bool:
     """Whether a date is part of running text; what stands alone or in a short line is the page's, not the article's."""
-    block = next(time.iterancestors("p", "li", "dd", "td", "blockquote"), None)
-    text = "" if block is None else _text(block, 1000)
+    block = next(time.iterancestors(*_TEXT_BLOCKS), None)
+    return block is not None and _reads_as_sentence(block)
+
+
+def _reads_as_sentence(block: etree._Element) -> bool:
+    text = _text(block, 1000)
     return len(text) >= 60 or text.endswith((".", "!", "?", "。"))
 
 
@@ -82,9 +88,10 @@ def _take_notes(tree: etree._Element) -> Notes:
     by_id |= {e.get("id"): e for e in tree.iter(etree.Element) if e.get("id")}
     references = list(_references(tree))
     places: dict[etree._Element, str] = {}
+    known: dict[etree._Element, etree._Element | None] = {}
     for link, label in references:
         target = by_id.get((link.get("href") or "").partition("#")[2])
-        place = None if target is None else _note_place(target)
+        place = None if target is None else _note_place(target, known)
         if place is not None and not any(a is place for a in link.iterancestors()):
             places.setdefault(place, f"[{label}]")
     for link in list(tree.iter("a")):
@@ -126,12 +133,18 @@ def _whole_mark(link: etree._Element) -> etree._Element:
     return link
 
 
-def _note_place(target: etree._Element) -> etree._Element | None:
-    """The element that holds the whole of one note; None if what holds it is too long for a note."""
+def _note_place(target: etree._Element, known: dict[etree._Element, etree._Element | None]) -> etree._Element | None:
+    """The element that holds the whole of one note; None if what holds it is too long for a note.
+
+    `known` remembers the answer for each element asked, as many targets may lie in one.
+    """
     for element in (target, *target.iterancestors(*_NOTE_PLACES)):
-        text = _text(element, _MAX_NOTE)
-        if element.tag in _NOTE_PLACES and sum(c.isalpha() for c in text) >= 3:
-            return element if len(text) <= _MAX_NOTE else None
+        if element in known:
+            return known[element]
+        text = _text(element, _MAX_NOTE) if element.tag in _NOTE_PLACES else ""
+        if sum(c.isalpha() for c in text) >= 3:
+            known[element] = element if len(text) <= _MAX_NOTE else None
+            return known[element]
     return None
 
 
@@ -147,10 +160,15 @@ def _raised(tree: etree._Element) -> None:
     """Powers as the characters that Unicode has for them; ordinals ("1st") stay as they are."""
     for element in tree.iter("sup"):
         text = _text(element)
-        if _POWER.fullmatch(text):
-            _rewrite(element, text.translate(_RAISED))
-        elif _SEVERAL.fullmatch(text):
-            _rewrite(element, f"[{text}]")
+        if raised(text) != text:
+            _rewrite(element, raised(text))
+
+
+def raised(text: str) -> str:
+    """Superscript text as plain text shows it: "3" as ³, the marks of several notes in brackets, else as it is."""
+    if _POWER.fullmatch(text):
+        return text.translate(_RAISED)
+    return f"[{text}]" if _SEVERAL.fullmatch(text) else text
 
 
 def _heading_links(tree: etree._Element) -> None:

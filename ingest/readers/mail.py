@@ -8,6 +8,7 @@ from email.utils import getaddresses
 from ingest.document import Document
 from ingest.readers.build import ReadError, iso_date, language_tag, make_document, one_line, web_url
 from ingest.readers.html import article, parse_html
+from ingest.readers.inline import plain_inline, with_notes
 from ingest.readers.markup import drop_hidden, markdown
 from ingest.readers.text import decode, require_text
 
@@ -78,9 +79,10 @@ def _body(message: EmailMessage) -> str:
     for part in texts:
         if part.get_content_type() == "text/html":
             tree = parse_html(_text(part))
+            notes = plain_inline(tree)
             drop_hidden(tree)
             body = tree.find("body")
-            return markdown(tree if body is None else body)
+            return with_notes(markdown(tree if body is None else body), notes)
     raise ReadError("no text in the message, only attachments")
 
 

@@ -7,6 +7,7 @@ from lxml import etree
 from ingest.document import Document
 from ingest.readers.archive import BoundedZip
 from ingest.readers.build import ReadError, language_tag, make_document
+from ingest.readers.inline import Notes, with_notes
 from ingest.readers.markup import join_blocks
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -17,7 +18,7 @@ _DROPPED = {"tracked-changes", "annotation", "note-citation", "sequence-decls", 
 
 
 def read_odt(data: bytes, name: str) -> Document:
-    """Paragraphs, headings, lists and tables; hidden text and tracked deletions are left out."""
+    """Paragraphs, headings, lists, tables and notes; hidden text and tracked deletions are left out."""
     archive = BoundedZip(data)
     root = archive.xml("content.xml")
     body = root.find(f"{_OFFICE}body/{_OFFICE}text")
@@ -25,10 +26,11 @@ def read_odt(data: bytes, name: str) -> Document:
         raise ReadError("damaged: the OpenDocument file has no text part")
     blocks: list[str] = []
     titles: list[str] = []
+    notes = _take_notes(body, _hidden_styles(root))
     _walk(body, blocks, titles, _hidden_styles(root), 0)
     meta = _meta(archive)
     return make_document(
-        join_blocks(blocks),
+        with_notes(join_blocks(blocks), notes),
         name=name,
         title=meta.get("title") or next(iter(titles), None),
         # meta:creator-style fields name who saved it last; initial-creator is who wrote it.
@@ -36,6 +38,22 @@ def read_odt(data: bytes, name: str) -> Document:
         language=language_tag(meta.get("language")),
         summary=meta.get("description"),
     )
+
+
+def _take_notes(body: etree._Element, hidden: set[str]) -> Notes:
+    """Leave of each foot- and endnote its mark in the text; returns (mark, note), numbered in one row."""
+    notes: Notes = []
+    for note in list(body.iter(f"{_TEXT}note")):
+        inner: list[str] = []
+        held = note.find(f"{_TEXT}note-body")
+        if held is not None:
+            _walk(held, inner, [], hidden, 0)
+        said, mark = " ".join(" ".join(inner).split()), f"[{len(notes) + 1}]"
+        note.clear(keep_tail=True)
+        if said:
+            note.tag, note.text = f"{_TEXT}span", mark
+            notes.append((mark, said))
+    return notes
 
 
 def _meta(archive: BoundedZip) -> dict[str, str]:

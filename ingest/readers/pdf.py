@@ -8,7 +8,6 @@ are told. It is native code, so it only runs in the sandbox's child.
 import ctypes
 import re
 from collections import Counter
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -18,31 +17,14 @@ import pypdfium2.raw as raw
 
 from ingest.document import Document
 from ingest.readers.build import ReadError, make_document
+from ingest.readers.pdf_lines import Line, without_running_lines
 
 MAX_PAGES = 5_000
 MAX_CHARACTERS = 20_000_000
 _ENDS = re.compile(r"[.!?:;…。！？»”\"')\]]$")
 _BULLET = re.compile(r"^(?:[•‣◦▪–—*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
 _LEADERS = re.compile(r"(?:\s?[.·…]){4,}\s*\S{0,6}$")  # a table of contents: "Title . . . . . 12"
-_RUNNING = 3
 _MARKS = ("\ufffe", "\x02", "\xad")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a page: its text, its box in points (origin bottom left), its font size.
-
-    pdfium joins a word that is hyphenated at the line end, so a "line" can end rows below its
-    start: `bottom` and `top` are those of its first row, `last` is the bottom of its last.
-    """
-
-    text: str
-    left: float
-    right: float
-    bottom: float
-    top: float
-    size: float
-    last: float
 
 
 def read_pdf(data: bytes, name: str) -> Document:
@@ -64,7 +46,7 @@ def read_pdf(data: bytes, name: str) -> Document:
         raise ReadError("no text in this PDF, probably scanned: run OCR first (for example ocrmypdf)")
     # Text of under two points is there for machines; invisible text of full size is an OCR layer.
     legible = [[line for line in lines if line.size >= 2] for lines in pages]
-    pages = _without_running_lines(legible if any(legible) else pages)
+    pages = without_running_lines(legible if any(legible) else pages)
     sizes: Counter[float] = Counter()
     for lines in pages:
         for line in lines:
@@ -140,28 +122,6 @@ def _box(textpage: Any, index: int) -> tuple[float, float, float, float]:
     if not raw.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(rect)):
         return (0.0, 0.0, 0.0, 0.0)
     return (rect.left, rect.right, rect.bottom, rect.top)
-
-
-def _without_running_lines(pages: list[list[Line]]) -> list[list[Line]]:
-    """Drop page numbers, and headers and footers: first or last lines that, digits aside, recur on pages."""
-    if len(pages) < _RUNNING:
-        return pages
-    seen: Counter[str] = Counter()
-    for lines in pages:
-        seen.update({_mask(line.text) for line in (*lines[:2], *lines[-2:])})
-    limit = max(_RUNNING, len(pages) // 4)
-    running = {mask for mask, n in seen.items() if n >= limit}
-
-    def keep(position: int, line: Line, last: int) -> bool:
-        edge = position < 2 or position > last - 2
-        return not (edge and _mask(line.text) in running)
-
-    kept = [[line for n, line in enumerate(lines) if keep(n, line, len(lines) - 1)] for lines in pages]
-    return kept if any(kept) else pages
-
-
-def _mask(text: str) -> str:
-    return re.sub(r"[\divxlIVXL]+(?!\w)", "#", text).strip().lower()
 
 
 def _big_first_line(pages: list[list[Line]]) -> str | None:

@@ -5,6 +5,7 @@ that reads as a sentence is only dropped when its words leave no doubt.
 """
 
 import re
+from itertools import islice
 
 from lxml import etree
 
@@ -71,10 +72,11 @@ _CELL_OF_TEXT = 600  # characters: a table with such a cell sets out a page, or 
 
 def drop_surroundings(tree: etree._Element) -> None:
     """Take consent notices out of the tree and unfold tables that only lay out the page, in place."""
+    texts: dict[etree._Element, str] = {}
     for button in list(tree.iter("button", "a", "input")):
         words = " ".join("".join(button.itertext()).split())[:60] or button.get("value") or ""
         if _CONSENT.match(words):
-            notice = _notice(button)
+            notice = _notice(button, texts)
             if notice is not None:
                 remove(notice)
     for table in list(tree.iter("table")):
@@ -83,13 +85,15 @@ def drop_surroundings(tree: etree._Element) -> None:
                 part.tag = "div"
 
 
-def _notice(button: etree._Element) -> etree._Element | None:
-    """The largest element about the button that only asks for consent."""
+def _notice(button: etree._Element, texts: dict[etree._Element, str]) -> etree._Element | None:
+    """The largest element about the button that only asks for consent; `texts` remembers what was looked at."""
     found, size = None, 0
-    for element in list(button.iterancestors())[:_NOTICE_LEVELS]:
-        if element.tag in ("body", "html", "article", "main") or element.find(".//h1") is not None:
+    for element in islice(button.iterancestors(), _NOTICE_LEVELS):
+        if element not in texts:
+            texts[element] = "" if element.find(".//h1") is not None else _start(element)
+        text = texts[element]
+        if element.tag in ("body", "html", "article", "main") or not text:
             break
-        text = _start(element)
         if len(text) > _NOTICE or (found is not None and len(text) > 1.5 * size + 100):
             break  # it holds more than the notice
         if _CONSENT_WORDS.search(text):

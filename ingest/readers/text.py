@@ -33,6 +33,7 @@ _REFUSED = {
     "cp037",
 }
 _SAMPLE = 64_000
+_NAMES = ("name", "full_name", "display_name", "title")  # of a person or a thing that front matter describes
 _NULLS = ("~", "null", "Null", "NULL")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 
@@ -119,10 +120,9 @@ def read_markdown(data: bytes, name: str, charset: str | None = None) -> Documen
     def stated(*keys: str) -> str | None:
         for key in keys:
             value = fields.get(key)
-            if isinstance(value, list):
-                value = ", ".join(str(v) for v in value if v and v not in _NULLS)
-            if value and value not in _NULLS:
-                return one_line(str(value))
+            said = _said(value)
+            if said:
+                return one_line(said)
         return None
 
     return make_document(
@@ -137,6 +137,15 @@ def read_markdown(data: bytes, name: str, charset: str | None = None) -> Documen
         summary=stated("summary", "description"),
         language=language_tag(stated("language", "lang")),
     )
+
+
+def _said(value: object) -> str:
+    """A value as one text: of a list its entries, of a map (`author: {name: ...}`) its name."""
+    if isinstance(value, list):
+        return ", ".join(said for entry in value if (said := _said(entry)))
+    if isinstance(value, dict):
+        return next((said for key in _NAMES if (said := _said(value.get(key)))), "")
+    return str(value) if value and value not in _NULLS else ""
 
 
 class _Loader(yaml.BaseLoader):
