@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loopback import public, reply, serving
@@ -232,18 +233,20 @@ def test_watch_without_a_corpus_folder_says_so(settings: Settings, ingest: Inges
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
-def test_an_interrupted_add_keeps_what_is_finished(settings: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_add_keeps_what_is_finished_and_blames_no_file(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for n in range(400):
         (folder / f"{n}.html").write_bytes(PAGE.replace(b"Harbour", b"%d" % n) % WORDS)
-    with subprocess.Popen(command("add", folder), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(command("add", folder), cwd=ROOT, **pipes) as it:
         until(lambda: len(corpus_files(settings.corpus_dir)) > 3)
-        it.send_signal(signal.SIGINT)
+        os.killpg(it.pid, signal.SIGINT)  # to the whole group, as a terminal sends it
         out, err = it.communicate(timeout=60)
     assert it.returncode == 130
     assert b"Traceback" not in err
     assert b"what is finished is kept" in err
+    assert b".html" not in err, "no file is said to have failed"
     kept = len(corpus_files(settings.corpus_dir))
     assert f"{kept} added".encode() in out
     assert 3 < kept < 400
