@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
 from ingest.clean import clean_line, visible
-from ingest.corpus import read_document, tidy
+from ingest.corpus import ORIGINALS, read_document, tidy
 from ingest.document import Document
 from ingest.feeds import LIMIT, Entry, Feeds, Fetcher
 from ingest.fetch import Fetched, fetch
@@ -32,8 +32,8 @@ from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
 from ingest.progress import Report, Stop
 from ingest.readers import SUFFIXES, ArchiveError, is_plain, original_suffix, read_as
 from ingest.receipts import Receipts
-from ingest.sandbox import INPUT_BYTES, Sandbox
-from ingest.settings import Settings
+from ingest.sandbox import Sandbox
+from ingest.settings import SOURCE_BYTES, Settings
 
 _ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
 # Of these the reader has checked that the address they state is their own host's; any other file may claim
@@ -170,7 +170,7 @@ class _Adder:
         return "unknown"
 
     def _standard_input(self) -> list[Job | Outcome]:
-        data = sys.stdin.buffer.read(INPUT_BYTES + 1)
+        data = sys.stdin.buffer.read(SOURCE_BYTES + 1)
         return self.content(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16])
 
     def _path(self, path: Path) -> list[Job | Outcome]:
@@ -189,7 +189,12 @@ class _Adder:
         A link is read only where it leads to something in the same folder: who packed the folder must not
         choose what else of this machine is read.
         """
-        own = {self._settings.corpus_dir, self._settings.index_dir, self._settings.cache_dir}
+        own = {
+            self._settings.corpus_dir,
+            self._settings.corpus_dir / ORIGINALS,
+            self._settings.index_dir,
+            self._settings.cache_dir,
+        }
         closed: list[OSError] = []
         inside = folder.resolve()
         for here, folders, names in os.walk(folder, onerror=closed.append):
@@ -209,10 +214,12 @@ class _Adder:
             raise UserError("a link that leads nowhere" if path.is_symlink() else "no such file or folder")
         if not path.is_file():
             raise UserError("not a regular file")
-        if path.is_relative_to(self._settings.corpus_dir):
+        if path.is_relative_to(self._settings.corpus_dir / ORIGINALS):
+            raise UserError("kept from a source that was added: its document is in the corpus")
+        if path.is_relative_to(self._settings.corpus_dir) and path.suffix.lower() == ".md":
             return [("unchanged", Added(str(path), path, "already in the corpus"))]
-        if path.stat().st_size > INPUT_BYTES:
-            raise UserError(f"larger than {INPUT_BYTES // 1_000_000} MB")
+        if path.stat().st_size > SOURCE_BYTES:
+            raise UserError(f"larger than {SOURCE_BYTES // 1_000_000} MB")
         return self.content(path.read_bytes(), path.name, visible(str(path)))
 
     def page(self, url: str, conditional: bool = False, within: Within | None = None) -> list[Job | Outcome]:

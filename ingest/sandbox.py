@@ -20,11 +20,11 @@ from typing import Any
 from ingest.document import Document, Metadata
 from ingest.readers.build import ArchiveError, ReadError
 from ingest.sandbox_child import OUTPUT_BYTES, read_exactly
+from ingest.settings import SOURCE_BYTES
 
 MEMORY_BYTES = 1 << 30  # above what the worker takes when it starts
 CPU_SECONDS = 30
 WALL_SECONDS = 60.0
-INPUT_BYTES = 100_000_000
 STOPPED = "reading it was stopped; nothing is wrong with it"
 _FILES_PER_WORKER = 200  # then a fresh one, so that leaks of native parsers stay bounded
 _ROOT = Path(__file__).resolve().parent.parent
@@ -180,8 +180,8 @@ class Sandbox:
         return found
 
     def _ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-        if len(data) > INPUT_BYTES:
-            raise ReadError(f"larger than {INPUT_BYTES // 1_000_000} MB")
+        if len(data) > SOURCE_BYTES:
+            raise ReadError(f"larger than {SOURCE_BYTES // 1_000_000} MB")
         worker = self._idle.get()
         try:
             worker = self._ready(worker)

@@ -12,6 +12,7 @@ import pytest
 
 from ingest.readers import ReadError
 from ingest.sandbox import Sandbox
+from ingest.settings import SOURCE_BYTES
 
 PAGE = b"<html><title>A title</title><body><p>" + b"Some words of text. " * 30 + b"</p></body></html>"
 IN_CHILD = """
@@ -120,8 +121,8 @@ def test_children_end_with_the_sandbox() -> None:
 
 
 def test_what_is_too_large_is_not_even_sent() -> None:
-    with Sandbox() as sandbox, pytest.raises(ReadError, match="larger than 100 MB"):
-        sandbox.read(bytes(100_000_001), "a.html")
+    with Sandbox() as sandbox, pytest.raises(ReadError, match="larger than 50 MB"):
+        sandbox.read(bytes(SOURCE_BYTES + 1), "a.html")
     assert not any(sandbox._idle.queue)
 
 
