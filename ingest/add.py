@@ -170,7 +170,7 @@ class _Adder:
         path, receipt = self.receipts.find(key), self.receipts.get(key)
         if path is None:
             return digest
-        if receipt:
+        if receipt and receipt.sha256:
             return receipt.sha256
         # Killed, or the disk full, before the receipt was written: then the text tells.
         with suppress(UserError):

@@ -101,10 +101,12 @@ class Receipts:
         path, old, said = self.find(origin), self.get(origin), _said(document)
         before = _readable(path)
         now = _said(before) if before else None
-        same = now == said or bool(path and old and old.said == said)  # the latter may be edited by hand
+        finished = bool(old and old.sha256 and old.said == said)  # then the file is ours, or edited by hand
+        same = now == said or bool(path and finished)
         # The text of a person who wrote the origin in front, as it was fetched: the file stays as it is.
         same = same or bool(before and not old and before.document_id == tidy(document).document_id)
-        if path and not same and (old is None or (old.said and now not in (old.said, old.was))):
+        ours = now is not None and old is not None and now in (old.said, old.was)
+        if path and not same and not ours and (old is None or old.said):
             raise UserError(
                 f"it has changed, and so has {path} by hand, which is kept: delete that to take the new one"
                 if old

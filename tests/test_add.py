@@ -161,6 +161,8 @@ def test_what_was_written_by_hand_is_kept(settings: Settings, source: Path) -> N
         (failed,) = add_sources(settings, [str(file)]).failed
         assert "by hand, which is kept" in str(failed.reason)
     assert path.read_bytes() == edited
+    path.write_bytes(edited.replace(b"title:", b"title: ["))  # what is in it cannot be told: kept as well
+    assert "by hand, which is kept" in str(add_sources(settings, [str(file)]).failed[0].reason)
     path.unlink()
     assert counts(add_sources(settings, [str(file)])) == (1, 0, 0, 0)
 
