@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from ingest.settings import SOURCE_BYTES
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 UPLOAD = "/gradio_api/upload"
-UPLOAD_BYTES = 51 * 2**20  # a file of 50 MB and the form around it
+UPLOAD_BYTES = SOURCE_BYTES + 2**20  # a file and the form around it
 BODY_BYTES = 2 * 2**20  # of any other request
 SLOWEST = 30.0  # seconds that a client may keep silent in the middle of its request
 RATE = 1000  # bytes a second that it must send beyond those: else it may hold a place for days

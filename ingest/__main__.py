@@ -101,6 +101,8 @@ def _stop_on_interrupt() -> threading.Event:
 def _add(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
     from ingest.add import add_sources
 
+    if "-" in options.sources and sys.stdin.isatty():
+        print("Reading the text to add from standard input: type or paste it, then press Ctrl-D.", file=sys.stderr)
     with TerminalProgress() as progress:
         report = add_sources(
             settings,
@@ -158,6 +160,8 @@ def _sync_once(settings: Settings, stop: threading.Event, rebuild: bool = False)
     print(_summary(report))
     for failed in report.failed:
         print(failed.reason, file=sys.stderr)
+    if report.others:
+        print(_others(settings, report.others), file=sys.stderr)
     if report.stopped:
         return INTERRUPTED
     return 2 if report.failed else 0
@@ -175,6 +179,11 @@ def _summary(report: "SyncReport") -> str:
     if report.stopped:
         parts.append("stopped; run `python -m ingest sync` to go on")
     return f"Index: {'; '.join(parts)}; {report.seconds:.1f} s."
+
+
+def _others(settings: Settings, names: Sequence[str]) -> str:
+    told = f"{visible(names[0])} is" if len(names) == 1 else f"{visible(names[0])} and {len(names) - 1} more are"
+    return f"{told} no Markdown and not indexed: `python -m ingest add {settings.corpus_dir}` makes documents of such."
 
 
 def _list(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:

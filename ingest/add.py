@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
 from ingest.clean import clean_line, visible
-from ingest.corpus import read_document, tidy
+from ingest.corpus import ORIGINALS, read_document, tidy
 from ingest.document import Document
 from ingest.feeds import LIMIT, Entry, Feeds, Fetcher
 from ingest.fetch import Fetched, fetch
@@ -32,8 +32,8 @@ from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
 from ingest.progress import Report, Stop
 from ingest.readers import SUFFIXES, ArchiveError, original_suffix
 from ingest.receipts import Receipts
-from ingest.sandbox import INPUT_BYTES, Sandbox
-from ingest.settings import Settings
+from ingest.sandbox import Sandbox
+from ingest.settings import SOURCE_BYTES, Settings
 
 _ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
 # Of these the reader has checked that the address they state is their own host's; any other file may claim
@@ -103,7 +103,15 @@ def refresh_sources(
 
 
 def _is_url(origin: str) -> bool:
-    return origin.startswith(("http://", "https://")) and ".zip!" not in origin.lower()
+    return _is_web(origin) and ".zip!" not in origin.lower()
+
+
+def _is_web(origin: str) -> bool:
+    return origin.startswith(("http://", "https://"))
+
+
+def _same_host(url: str | None, other: str) -> bool:
+    return url is None or urlsplit(url).hostname == urlsplit(other).hostname
 
 
 def _leads_away(url: str, answered: str) -> bool:
@@ -133,6 +141,7 @@ class _Adder:
         self.receipts = Receipts(settings.corpus_dir)
         self._lock = threading.Lock()
         self._named: dict[str, str] = {}  # the digest of what has each upload's name
+        self._claimed: dict[str, str] = {}  # the text of the page that has each stated address
         self._taken: set[str] = set()  # URLs of this run, so that feeds that list each other end
 
     def job(self, source: str | Upload) -> Job:
@@ -147,21 +156,21 @@ class _Adder:
             return Job(source, partial(self.page, source))
         return Job(visible(source), partial(self._path, Path(source).expanduser()))
 
-    def _upload(self, data: bytes, key: str) -> list[Job | Outcome]:
+    def _upload(self, data: bytes, key: str, within: Within | None = None) -> list[Job | Outcome]:
         """Add bytes that are known by a mere name: another file of that name becomes a document of its own."""
         digest, suffix = hashlib.sha256(data).hexdigest(), PurePosixPath(key).suffix
         own = f"{key.removesuffix(suffix)} ({digest[:8]}){suffix}"
         before = self._digest_before(data, key, digest)
         with self._lock:  # two of one name may be read at once
             mine = self._named.setdefault(key, before) == digest
-        return self.content(data, key, key if mine and not self.receipts.find(own) else own)
+        return self.content(data, key, key if mine and not self.receipts.find(own) else own, within=within)
 
     def _digest_before(self, data: bytes, key: str, digest: str) -> str:
         """The digest of the bytes that the corpus has under a mere name; `digest` of `data` where it has none."""
         path, receipt = self.receipts.find(key), self.receipts.get(key)
         if path is None:
             return digest
-        if receipt:
+        if receipt and receipt.sha256:
             return receipt.sha256
         # Killed, or the disk full, before the receipt was written: then the text tells.
         with suppress(UserError):
@@ -170,7 +179,7 @@ class _Adder:
         return "unknown"
 
     def _standard_input(self) -> list[Job | Outcome]:
-        data = sys.stdin.buffer.read(INPUT_BYTES + 1)
+        data = sys.stdin.buffer.read(SOURCE_BYTES + 1)
         return self.content(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16])
 
     def _path(self, path: Path) -> list[Job | Outcome]:
@@ -189,7 +198,12 @@ class _Adder:
         A link is read only where it leads to something in the same folder: who packed the folder must not
         choose what else of this machine is read.
         """
-        own = {self._settings.corpus_dir, self._settings.index_dir, self._settings.cache_dir}
+        own = {
+            self._settings.corpus_dir,
+            self._settings.corpus_dir / ORIGINALS,
+            self._settings.index_dir,
+            self._settings.cache_dir,
+        }
         closed: list[OSError] = []
         inside = folder.resolve()
         for here, folders, names in os.walk(folder, onerror=closed.append):
@@ -209,10 +223,12 @@ class _Adder:
             raise UserError("a link that leads nowhere" if path.is_symlink() else "no such file or folder")
         if not path.is_file():
             raise UserError("not a regular file")
-        if path.is_relative_to(self._settings.corpus_dir):
+        if path.is_relative_to(self._settings.corpus_dir / ORIGINALS):
+            raise UserError("kept from a source that was added: its document is in the corpus")
+        if path.is_relative_to(self._settings.corpus_dir) and path.suffix.lower() == ".md":
             return [("unchanged", Added(str(path), path, "already in the corpus"))]
-        if path.stat().st_size > INPUT_BYTES:
-            raise UserError(f"larger than {INPUT_BYTES // 1_000_000} MB")
+        if path.stat().st_size > SOURCE_BYTES:
+            raise UserError(f"larger than {SOURCE_BYTES // 1_000_000} MB")
         return self.content(path.read_bytes(), path.name, visible(str(path)))
 
     def page(self, url: str, conditional: bool = False, within: Within | None = None) -> list[Job | Outcome]:
@@ -253,37 +269,53 @@ class _Adder:
         except ArchiveError:
             if within == "archive":
                 raise
-            return list(self._members(data, origin))
+            return self._members(data, origin)
         if answer and kind not in _PAGES:
             document = replace(document, metadata=replace(document.metadata, url=answer.url))
         elif answer and not fixed:
-            origin = document.metadata.url or origin
+            document, origin = self._claim(document, origin)
+        elif within == "archive" and _is_web(origin) and not _same_host(document.metadata.url, origin):
+            document = replace(document, metadata=replace(document.metadata, url=None))
         status, path = self._store(document, kind, data, digest, origin, answer)
         return [(status, Added(origin, path))]
+
+    def _claim(self, document: Document, address: str) -> tuple[Document, str]:
+        """The page under the address that it states, unless another page of this run, with other text, has that."""
+        stated = document.metadata.url or address
+        own = stated != address and self.receipts.find(address) is not None  # so it was the time before
+        with self._lock:
+            first = self._claimed.setdefault(stated, document.text) if not own else None
+        if first == document.text:
+            return document, stated
+        return replace(document, metadata=replace(document.metadata, url=address)), address
 
     def _read(self, data: bytes, name: str, answer: Fetched | None) -> tuple[str, Document]:
         url, declared = (answer.url, answer.content_type) if answer else (None, None)
         document, kind = self._sandbox.read(data, name, url, declared)
         return kind, document
 
-    def _members(self, data: bytes, origin: str) -> Iterator[Job | Outcome]:
-        """Jobs for the members of an archive; their bytes are held until they are worked off."""
-        seen, size, complete = 0, 0, False
-        while not complete:
-            members, complete = self._sandbox.unzip(data, seen)
-            seen += len(members)
-            for name, found in members:
-                key = f"{origin}!{clean_line(name)}"
-                if isinstance(found, str):
-                    yield "failed", Added(key, reason=found)
-                elif Path(name).suffix.lower() in SUFFIXES:
-                    size += len(found)
-                    yield Job(key, partial(self.content, found, name, key, within="archive"))
-                else:
-                    yield "failed", Added(key, reason="not a format that is read here")
-            if size > _ARCHIVE_BYTES:
-                yield "failed", Added(origin, reason=f"unpacks to more than {_ARCHIVE_BYTES // 1_000_000} MB")
-                return
+    def _members(self, data: bytes, origin: str, seen: int = 0, size: int = 0) -> list[Job | Outcome]:
+        """Jobs for some members of an archive after the first `seen`, and one for the rest.
+
+        The bytes of those some are held until they are worked off.
+        """
+        members, complete = self._sandbox.unzip(data, seen)
+        size += sum(len(found) for _, found in members if isinstance(found, bytes))
+        jobs = [self._member(f"{origin}!{clean_line(name)}", name, found) for name, found in members]
+        if size > _ARCHIVE_BYTES:
+            jobs.append(("failed", Added(origin, reason=f"unpacks to more than {_ARCHIVE_BYTES // 1_000_000} MB")))
+        elif not complete:
+            jobs.append(Job(origin, partial(self._members, data, origin, seen + len(members), size)))
+        return jobs
+
+    def _member(self, key: str, name: str, found: bytes | str) -> Job | Outcome:
+        if isinstance(found, str):
+            return "failed", Added(key, reason=found)
+        if Path(name).suffix.lower() not in SUFFIXES:
+            return "failed", Added(key, reason="not a format that is read here")
+        if _is_web(key) or Path(key).is_absolute():
+            return Job(key, partial(self.content, found, name, key, within="archive"))
+        return Job(key, partial(self._upload, found, key, "archive"))
 
     def _listed(self, entries: list[Entry]) -> list[Job | Outcome]:
         """Jobs for the newest pages that a feed or sitemap lists."""

@@ -20,9 +20,10 @@ from ingest import UserError
 from ingest.clean import clean_line, clean_text, visible
 from ingest.document import Document, Metadata
 from ingest.page_marks import with_marks, without_marks
+from ingest.readers import SUFFIXES
+from ingest.settings import SOURCE_BYTES
 
 ORIGINALS = "originals"  # folder inside the corpus for the bytes that documents were read from
-MAX_BYTES = 50_000_000  # of one corpus file: about eight times the Bible
 _FRONT = re.compile(r"---[ \t]*\n(?:(.*?)\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _FRONT_CHARACTERS = 100_000  # more is no front matter, and YAML is slow
 _TEXT_FIELDS = [field.name for field in fields(Metadata) if field.name not in ("title", "pages")]
@@ -47,8 +48,8 @@ def read_document(path: Path) -> Document:
 
 def file_bytes(path: Path) -> bytes:
     """The bytes of a corpus file. Raises `OSError`, and `UserError` when there are too many to hold."""
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{_named(path)} has more than {MAX_BYTES // 1_000_000} MB: split it into several files.")
+    if path.stat().st_size > SOURCE_BYTES:
+        raise UserError(f"{_named(path)} has more than {SOURCE_BYTES // 1_000_000} MB: split it into several files.")
     return path.read_bytes()
 
 
@@ -101,9 +102,12 @@ def write_document(corpus_dir: Path, document: Document, path: Path | None = Non
     document = tidy(document)
     if not document.text:
         raise UserError(f"{document.metadata.title!r} has no text.")
+    data = render(document).encode("utf-8")
+    if len(data) > SOURCE_BYTES:
+        raise UserError(f"its text has more than {SOURCE_BYTES // 1_000_000} MB: split it into several files")
     try:
         (path.parent if path else corpus_dir).mkdir(parents=True, exist_ok=True)
-        return _write(corpus_dir, document, path)
+        return _write(corpus_dir, data, document.metadata.title, path)
     except OSError as error:
         raise UserError(f"Cannot write to {_named(path or corpus_dir)}: {error.strerror}.") from error
 
@@ -114,9 +118,14 @@ def corpus_files(corpus_dir: Path) -> list[Path]:
     Raises `UserError` when a folder cannot be read: its documents are not gone.
     """
     try:
-        return sorted(_walk(corpus_dir))
+        return sorted(_walk(corpus_dir, frozenset([".md"])))
     except PermissionError as error:
         raise UserError(f"Cannot read {visible(str(error.filename))}: {error.strerror}.") from error
+
+
+def other_files(corpus_dir: Path) -> list[Path]:
+    """The files under `corpus_dir` that are no Markdown but could be read: `add` makes documents of them."""
+    return sorted(_walk(corpus_dir, SUFFIXES - {".md"}))
 
 
 def sweep(corpus_dir: Path) -> None:
@@ -128,14 +137,14 @@ def sweep(corpus_dir: Path) -> None:
                     path.unlink()
 
 
-def _walk(corpus_dir: Path) -> Iterator[Path]:
+def _walk(corpus_dir: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for folder, subfolders, names in os.walk(corpus_dir, onerror=_unless_gone):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         if Path(folder) == corpus_dir and ORIGINALS in subfolders:
             subfolders.remove(ORIGINALS)
         for name in names:
             path = Path(folder, name)
-            if path.suffix.lower() == ".md" and not name.startswith(".") and path.is_file():
+            if path.suffix.lower() in suffixes and not name.startswith(".") and path.is_file():
                 yield path
 
 
@@ -207,16 +216,16 @@ def _yaml(name: str, value: str) -> str:
     return str(yaml.safe_dump({name: value}, allow_unicode=True, width=10**9))
 
 
-def _write(corpus_dir: Path, document: Document, path: Path | None) -> Path:
+def _write(corpus_dir: Path, data: bytes, title: str, path: Path | None) -> Path:
     folder = path.parent if path else corpus_dir
     with NamedTemporaryFile("wb", dir=folder, prefix=".writing-", suffix=".tmp", delete=False) as file:
         temporary = Path(file.name)
         try:
-            file.write(render(document).encode("utf-8"))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
-            target = _put(temporary, path) if path else _put_new(temporary, corpus_dir, document.metadata.title)
+            target = _put(temporary, path) if path else _put_new(temporary, corpus_dir, title)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()

@@ -47,34 +47,43 @@ class Job:
 def work_off(first: list[Job], workers: int, progress: Report | None, stop: Stop | None) -> AddReport:
     """Work the jobs off, `workers` at a time; `stop` is asked before each.
 
-    `progress` hears of the jobs done and known so far.
+    `progress` hears of the jobs done and known so far. An interrupt (the second Ctrl-C) waits for no job.
     """
-    waiting, running = deque(first), dict[Future[list[Job | Outcome]], Job]()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="add")
+    try:
+        return _work_off(pool, deque(first), workers, progress, stop)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _work_off(
+    pool: ThreadPoolExecutor, waiting: deque[Job], workers: int, progress: Report | None, stop: Stop | None
+) -> AddReport:
+    running: dict[Future[list[Job | Outcome]], Job] = {}
     found: dict[Status, list[Added]] = {"added": [], "updated": [], "unchanged": [], "failed": []}
     done, stopped = 0, False
-    with ThreadPoolExecutor(workers, thread_name_prefix="add") as pool:
-        while waiting or running:
-            stopped = stopped or bool(stop and stop())
-            if stopped:
-                waiting.clear()
-            while waiting and len(running) < 2 * workers:
-                job = waiting.popleft()
-                running[pool.submit(_guarded, job)] = job
-            if not running:
-                break
-            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                job = running.pop(future)
-                more = []
-                for result in future.result():
-                    if isinstance(result, Job):
-                        more.append(result)
-                    else:
-                        found[result[0]].append(result[1])
-                waiting.extendleft(reversed(more))
-                done += 1
-                if progress:
-                    known = done + len(waiting) + len(running)
-                    progress(Progress("Reading sources", done, known, "sources"))
+    while waiting or running:
+        stopped = stopped or bool(stop and stop())
+        if stopped:
+            waiting.clear()
+        while waiting and len(running) < 2 * workers:
+            job = waiting.popleft()
+            running[pool.submit(_guarded, job)] = job
+        if not running:
+            break
+        for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
+            job = running.pop(future)
+            more = []
+            for result in future.result():
+                if isinstance(result, Job):
+                    more.append(result)
+                else:
+                    found[result[0]].append(result[1])
+            waiting.extendleft(reversed(more))
+            done += 1
+            if progress:
+                known = done + len(waiting) + len(running)
+                progress(Progress("Reading sources", done, known, "sources"))
     return AddReport(**{status: tuple(items) for status, items in found.items()}, stopped=stopped)
 
 

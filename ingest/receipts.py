@@ -35,6 +35,7 @@ class Receipt:
 
     The SHA-256 of its bytes, the server's validators, the name under originals/ of the kept bytes, and
     the corpus file (a path under the corpus folder) and the SHA-256 of the document in it as it was read.
+    While the corpus file is being written `sha256` is empty, and `was` that of the document it replaces.
     """
 
     origin: str
@@ -44,6 +45,7 @@ class Receipt:
     original: str | None = None
     path: str | None = None
     said: str | None = None
+    was: str | None = None
 
 
 class Receipts:
@@ -99,15 +101,25 @@ class Receipts:
         path, old, said = self.find(origin), self.get(origin), _said(document)
         before = _readable(path)
         now = _said(before) if before else None
-        same = now == said or bool(path and old and old.said == said)  # the latter may be edited by hand
-        if path and not same and old and old.said and now != old.said:
+        finished = bool(old and old.sha256 and old.said == said)  # then the file is ours, or edited by hand
+        same = now == said or bool(path and finished)
+        # The text of a person who wrote the origin in front, as it was fetched: the file stays as it is.
+        same = same or bool(before and not old and before.document_id == tidy(document).document_id)
+        ours = now is not None and old is not None and now in (old.said, old.was)
+        if path and not same and not ours and (old is None or old.said):
             raise UserError(
                 f"it has changed, and so has {path} by hand, which is kept: delete that to take the new one"
+                if old
+                else f"it differs from {path}, which add has no receipt of: that is kept; delete it to take this one"
             )
         kept = f"{tidy(document).document_id}{suffix}" if suffix else None
         if kept:
             self._write(self._folder / kept, data)
-        written = path if same and path else write_document(self._corpus_dir, document, path)
+        if same and path:
+            written = path
+        else:  # a kill from here on must not make our own file look like one written by hand
+            self._keep(Receipt(origin, "", said=said, was=now, original=old.original if old else None))
+            written = write_document(self._corpus_dir, document, path)
         self.origins()[origin] = written
         receipt = Receipt(
             origin,
@@ -118,7 +130,7 @@ class Receipts:
             written.relative_to(self._corpus_dir).as_posix(),
             said,
         )
-        self._write(self._file(origin), json.dumps(asdict(receipt), ensure_ascii=False).encode("utf-8"))
+        self._keep(receipt)
         if old and old.original and old.original != kept:
             self._drop(old.original)
         return ("unchanged" if same else "updated" if path else "added"), written
@@ -160,6 +172,10 @@ class Receipts:
 
     def _file(self, origin: str) -> Path:
         return self._folder / f"{hashlib.sha256(origin.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json"
+
+    def _keep(self, receipt: Receipt) -> None:
+        data = json.dumps(asdict(receipt), ensure_ascii=False).encode("utf-8")
+        self._write(self._file(receipt.origin), data)
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write whole or not at all. A lost original or receipt costs no document, so it is not synced."""

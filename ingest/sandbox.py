@@ -1,7 +1,8 @@
 """Parsing in a child process with limits: a crash, a hang or a bomb costs one file, never us.
 
 The child (`sandbox_child`) is reused while all is well (its start and imports cost more than most
-files) and killed and replaced when anything is not. It limits its own address space, CPU time and
+files) and killed and replaced when anything is not. It has a session of its own, so that Ctrl-C in the
+terminal ends us, not the file that it reads. It limits its own address space, CPU time and
 file size; wall time and output are limited here.
 """
 
@@ -20,12 +21,13 @@ from typing import Any
 from ingest.document import Document, Metadata
 from ingest.readers.build import ArchiveError, ReadError
 from ingest.sandbox_child import OUTPUT_BYTES, read_exactly
+from ingest.settings import SOURCE_BYTES
 
 MEMORY_BYTES = 1 << 30  # above what the worker takes when it starts
 CPU_SECONDS = 30
 WALL_SECONDS = 60.0
-INPUT_BYTES = 100_000_000
 _WATCH_SECONDS = 0.5  # between two looks at the clock
+STOPPED = "reading it was stopped; nothing is wrong with it"
 _FILES_PER_WORKER = 200  # then a fresh one, so that leaks of native parsers stay bounded
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,7 +42,7 @@ class _Worker:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "ingest.sandbox_child", json.dumps(limits)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=_ROOT, env=environment,
+            cwd=_ROOT, env=environment, start_new_session=True,
         )  # fmt: skip
         self._limits = limits
         self._due: float | None = None  # when the answer that is waited for comes too late
@@ -54,7 +56,7 @@ class _Worker:
             due = self._due
             if due is not None and time.monotonic() > due:
                 self._late = True
-                self._process.kill()
+                self.kill()
                 return
 
     def ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -99,10 +101,14 @@ class _Worker:
         """Whether the process still runs."""
         return self._process.poll() is None
 
+    def kill(self) -> None:
+        """Kill the process, whoever waits for its answer; that one then calls `stop`."""
+        self._process.kill()
+
     def stop(self) -> None:
         """Kill the process and wait for its end."""
         self._over.set()
-        self._process.kill()
+        self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
@@ -123,6 +129,9 @@ class Sandbox:
         self._limits = {"cpu": cpu_seconds, "wall": wall_seconds, "memory": memory_bytes}
         self._idle: queue.Queue[_Worker | None] = queue.Queue()
         self._count = max(1, workers)
+        self._busy: set[_Worker] = set()
+        self._closed = False
+        self._lock = threading.Lock()
         for _ in range(self._count):
             self._idle.put(None)
 
@@ -135,10 +144,15 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the children that are idle."""
+        """End all children; what is being read by then ends in a `ReadError` that says so."""
+        with self._lock:
+            self._closed = True
+            for busy in self._busy:
+                busy.kill()
         for _ in range(self._count):
             with contextlib.suppress(queue.Empty):
                 worker = self._idle.get_nowait()
+                self._idle.put(None)  # whoever waits for a child is told
                 if worker:
                     worker.stop()
 
@@ -173,24 +187,43 @@ class Sandbox:
         return found
 
     def _ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-        if len(data) > INPUT_BYTES:
-            raise ReadError(f"larger than {INPUT_BYTES // 1_000_000} MB")
+        if len(data) > SOURCE_BYTES:
+            raise ReadError(f"larger than {SOURCE_BYTES // 1_000_000} MB")
         worker = self._idle.get()
         try:
-            if worker is None or not worker.alive or worker.files >= _FILES_PER_WORKER:
-                if worker:
-                    worker.stop()
-                worker = _Worker(self._limits)
+            worker = self._ready(worker)
             answer, body = worker.ask(request, data)
-        except BaseException:
+        except BaseException as error:
             if worker:
-                worker.stop()
+                self._retire(worker)
             worker = None
+            if self._closed and isinstance(error, ReadError):
+                raise ReadError(STOPPED) from error
             raise
         finally:
+            if worker:
+                with self._lock:
+                    self._busy.discard(worker)
             self._idle.put(worker)
         if answer.get("last"):
             worker.stop()
         if "error" in answer:
             raise (ArchiveError if answer.get("archive") else ReadError)(answer["error"])
         return answer, body
+
+    def _ready(self, worker: _Worker | None) -> _Worker:
+        """This child if it can go on, else a new one; counted among the busy. Raises `ReadError` after `close`."""
+        if worker and (not worker.alive or worker.files >= _FILES_PER_WORKER):
+            worker.stop()
+            worker = None
+        with self._lock:
+            if self._closed:
+                raise ReadError(STOPPED)
+            worker = worker or _Worker(self._limits)
+            self._busy.add(worker)
+        return worker
+
+    def _retire(self, worker: _Worker) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+        worker.stop()

@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from ingest import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCE_BYTES = 50_000_000  # of one source: a file, an upload, a member of an archive, a corpus file; no setting
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from ingest import UserError, builds
 from ingest.catalog import Catalog
 from ingest.catalog_schema import FILE_NAME, DamagedError
 from ingest.catalog_writer import CatalogWriter
-from ingest.corpus import corpus_files, sweep
+from ingest.clean import visible
+from ingest.corpus import corpus_files, other_files, sweep
 from ingest.embed import Embedder, open_embedder
 from ingest.lock import writer_lock
 from ingest.prepare import Failed, Preparer, relative
@@ -45,6 +46,7 @@ class SyncReport:
     rebuilt: str = ""
     stopped: bool = False
     seconds: float = 0.0
+    others: tuple[str, ...] = ()  # files in the corpus folder of formats that only `add` makes documents of
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,14 @@ class _Sync:
             failed=tuple(self._preparer.failed),
             rebuilt=self._builder.rebuilt,
             stopped=stopped,
+            others=self._others(),
         )
+
+    def _others(self) -> tuple[str, ...]:
+        others = other_files(self._settings.corpus_dir)
+        origins = self._writer.origins() if others else set()
+        added = origins | {origin.partition("!")[0] for origin in origins}  # archives, by their members
+        return tuple(relative(self._settings.corpus_dir, path) for path in others if visible(str(path)) not in added)
 
     def close(self) -> None:
         """Let the embedder's thread end."""

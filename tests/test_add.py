@@ -162,6 +162,8 @@ def test_what_was_written_by_hand_is_kept(settings: Settings, source: Path) -> N
         (failed,) = add_sources(settings, [str(file)]).failed
         assert "by hand, which is kept" in str(failed.reason)
     assert path.read_bytes() == edited
+    path.write_bytes(edited.replace(b"title:", b"title: ["))  # what is in it cannot be told: kept as well
+    assert "by hand, which is kept" in str(add_sources(settings, [str(file)]).failed[0].reason)
     path.unlink()
     assert counts(add_sources(settings, [str(file)])) == (1, 0, 0, 0)
 
@@ -511,3 +513,82 @@ def test_a_read_only_corpus_is_one_clear_line(settings: Settings, source: Path) 
     report = add_sources(settings, [str(source / "a.md")])
     assert counts(report) == (0, 0, 0, 1)
     assert "Cannot write to" in str(report.failed[0].reason)
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.md", data)
+    return buffer.getvalue()
+
+
+def texts(settings: Settings) -> set[str]:
+    return {read_document(path).text for path in corpus_files(settings.corpus_dir)}
+
+
+def test_members_of_two_uploaded_archives_of_one_name_are_two_documents(settings: Settings) -> None:
+    first, second = Upload("papers.zip", zipped(a=b"The first.")), Upload("papers.zip", zipped(a=b"The second."))
+    assert counts(add_sources(settings, [first])) == (1, 0, 0, 0)
+    assert counts(add_sources(settings, [second])) == (1, 0, 0, 0)
+    assert texts(settings) == {"The first.", "The second."}
+    assert counts(add_sources(settings, [second])) == counts(add_sources(settings, [first])) == (0, 0, 1, 0)
+
+
+def test_an_archive_is_unpacked_as_its_members_are_worked_off(
+    settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [(f"{n}.md", f"Text {n}.".encode()) for n in range(40)]
+    done, unpacked = [0], list[tuple[int, int]]()
+
+    def unzip(_: object, data: bytes, skip: int = 0) -> tuple[list[tuple[str, bytes]], bool]:
+        unpacked.append((skip, done[0]))
+        return members[skip : skip + 10], skip + 10 >= len(members)
+
+    def told(now: Progress) -> None:
+        done[0] = int(now.done)
+
+    monkeypatch.setattr(ingest.add.Sandbox, "unzip", unzip)
+    (source / "a.zip").write_bytes(zipped(a=b"A.", b=b"B."))
+    assert counts(add_sources(settings, [str(source / "a.zip")], progress=told)) == (40, 0, 0, 0)
+    assert [skip for skip, _ in unpacked] == [0, 10, 20, 30]
+    assert unpacked[3][1] > 10, "most of the earlier members are done with"
+
+
+def test_a_member_of_a_fetched_archive_claims_no_address_of_another_host(
+    settings: Settings, site: Site, server: Server
+) -> None:
+    written = b"---\ntitle: A\nurl: http://%s/harbour\n---\n\nIt is mine now: %s."
+    archive = zipped(a=written % (b"site.test", b"a"), b=written % (b"other.test", b"b"))
+    site.pages["/x.zip"] = ("application/zip", archive)
+    assert counts(add_sources(settings, ["http://other.test/x.zip"], fetch=web(server))) == (2, 0, 0, 0)
+    told = {read_document(path).metadata for path in corpus_files(settings.corpus_dir)}
+    assert {one.url for one in told} == {None, "http://other.test/harbour"}
+
+
+def test_pages_that_state_one_address_but_differ_are_kept_apart(settings: Settings, site: Site, server: Server) -> None:
+    link = '<link rel="canonical" href="http://site.test/all">'
+    urls = [f"http://site.test/{n}" for n in "abc"]
+    for name in "abc":
+        site.pages[f"/{name}"] = ("text/html", PAGE.format(name, link, WORDS + f"Only {name}.").encode())
+    assert counts(add_sources(settings, urls, fetch=web(server))) == (3, 0, 0, 0)
+    assert {text[-7:] for text in texts(settings)} == {"Only a.", "Only b.", "Only c."}
+    assert counts(add_sources(settings, urls[::-1], fetch=web(server))) == (0, 0, 3, 0)
+
+
+def test_a_file_written_by_hand_with_the_origin_of_a_page_is_kept(
+    settings: Settings, site: Site, server: Server
+) -> None:
+    site.pages["/harbour"] = ("text/html", PAGE.format("Harbour", "", WORDS).encode())
+    settings.corpus_dir.mkdir()
+    mine = settings.corpus_dir / "mine.md"
+    front = "---\ntitle: My harbour\norigin: http://site.test/harbour\n---\n\n"
+    mine.write_text(front + "My own words.", "utf-8")
+    for again in (refresh_sources, partial(add_sources, sources=["http://site.test/harbour"])):
+        (failed,) = again(settings, fetch=web(server)).failed
+        assert f"{mine}, which add has no receipt of: that is kept" in str(failed.reason)
+    assert mine.read_text("utf-8") == front + "My own words."
+    mine.write_text(front + WORDS, "utf-8")
+    for _ in range(2):
+        assert counts(refresh_sources(settings, fetch=web(server))) == (0, 0, 1, 0)
+    assert mine.read_text("utf-8") == front + WORDS

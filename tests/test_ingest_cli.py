@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loopback import public, reply, serving
@@ -100,12 +102,42 @@ def test_add_list_show_remove(settings: Settings, ingest: Ingest, tmp_path: Path
 def test_standard_input_is_a_source(settings: Settings, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     class Input:
         buffer = io.BytesIO("# Übersicht\n\nWords from a pipe.".encode())
+        terminal = False
+
+        @classmethod
+        def isatty(cls) -> bool:
+            return cls.terminal
 
     monkeypatch.setattr("sys.stdin", Input)
-    status, out, _ = ingest("add", "-")
+    status, out, err = ingest("add", "-")
+    assert "standard input" not in err, "a pipe is not waited for"
     assert (status, out.splitlines()[0]) == (0, "1 added, 0 updated, 0 unchanged.")
     (row,) = Catalog.open(settings.index_dir).documents()
     assert (row.metadata.title, row.origins[0][:6]) == ("Übersicht", "stdin:")
+    Input.terminal = True
+    Input.buffer.seek(0)
+    _, _, err = ingest("add", "-")
+    assert err.startswith("Reading the text to add from standard input: type or paste it, then press Ctrl-D.\n")
+
+
+def test_a_file_in_the_corpus_folder_that_is_no_markdown_is_named_and_can_be_added(
+    settings: Settings, ingest: Ingest
+) -> None:
+    page, packed = settings.corpus_dir / "report.html", settings.corpus_dir / "notes.zip"
+    page.write_bytes(PAGE % WORDS)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.md", "# Notes\n\nThey were packed.")
+    status, _, err = ingest("sync")
+    assert (status, err.count("\n")) == (0, 1)
+    assert f"notes.zip and 1 more are no Markdown and not indexed: `python -m ingest add {settings.corpus_dir}`" in err
+    status, out, err = ingest("add", page)
+    assert (status, out.splitlines()[0]) == (0, "1 added, 0 updated, 0 unchanged.")
+    assert "notes.zip is no Markdown" in err
+    status, out, err = ingest("add", settings.corpus_dir)
+    assert (status, out.splitlines()[0], err) == (0, "1 added, 0 updated, 2 unchanged.", "")
+    (original,) = (settings.corpus_dir / "originals").glob("*.html")
+    assert "kept from a source" in ingest("add", original)[2]
+    assert len(Catalog.open(settings.index_dir).documents()) == 2
 
 
 def test_faults_are_one_line_and_status_2(settings: Settings, ingest: Ingest, tmp_path: Path) -> None:
@@ -232,18 +264,20 @@ def test_watch_without_a_corpus_folder_says_so(settings: Settings, ingest: Inges
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
-def test_an_interrupted_add_keeps_what_is_finished(settings: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_add_keeps_what_is_finished_and_blames_no_file(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for n in range(400):
         (folder / f"{n}.html").write_bytes(PAGE.replace(b"Harbour", b"%d" % n) % WORDS)
-    with subprocess.Popen(command("add", folder), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(command("add", folder), cwd=ROOT, **pipes) as it:
         until(lambda: len(corpus_files(settings.corpus_dir)) > 3)
-        it.send_signal(signal.SIGINT)
+        os.killpg(it.pid, signal.SIGINT)  # to the whole group, as a terminal sends it
         out, err = it.communicate(timeout=60)
     assert it.returncode == 130
     assert b"Traceback" not in err
     assert b"what is finished is kept" in err
+    assert b".html" not in err, "no file is said to have failed"
     kept = len(corpus_files(settings.corpus_dir))
     assert f"{kept} added".encode() in out
     assert 3 < kept < 400

@@ -165,7 +165,7 @@ def test_hidden_empty_huge_and_special_files(settings: Settings, source: Path, e
     found = reasons(report)
     assert {name: found[name] for name in ("empty.md", "huge.md", "pipe.md")} == {
         "empty.md": "empty",
-        "huge.md": "larger than 100 MB",
+        "huge.md": "larger than 50 MB",
         "pipe.md": "not a regular file",
     }
     assert set(found) == {"empty.md", "huge.md", "pipe.md", "blank.md", "front.md"}

@@ -18,6 +18,7 @@ from app.evaluate import read_questions
 from ingest.corpus import write_document
 from ingest.document import Document, Metadata
 from ingest.embed import LocalEmbedder
+from ingest.settings import SOURCE_BYTES
 from ingest.store import Store
 from ingest.sync import sync
 from tests.browser import Visit, launched, serving
@@ -553,7 +554,7 @@ def test_what_cannot_be_uploaded_stops_nothing_else(visit, site, tmp_path):
     page = visit(site)
     heavy, light, lost = (tmp_path / name for name in ("heavy.pdf", "harbour.md", "lost.md"))
     with heavy.open("wb") as file:
-        file.truncate(50 * 1024 * 1024 + 1)
+        file.truncate(SOURCE_BYTES + 1)
     light.write_text(ARTICLE, "utf-8")
     lost.write_text(ARTICLE, "utf-8")
     page.route("**/gradio_api/upload*", lambda route: route.abort(), times=1)

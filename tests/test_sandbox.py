@@ -12,6 +12,7 @@ import pytest
 
 from ingest.readers import ReadError
 from ingest.sandbox import Sandbox
+from ingest.settings import SOURCE_BYTES
 
 PAGE = b"<html><title>A title</title><body><p>" + b"Some words of text. " * 30 + b"</p></body></html>"
 IN_CHILD = """
@@ -128,6 +129,29 @@ def test_children_end_with_the_sandbox() -> None:
 
 
 def test_what_is_too_large_is_not_even_sent() -> None:
-    with Sandbox() as sandbox, pytest.raises(ReadError, match="larger than 100 MB"):
-        sandbox.read(bytes(100_000_001), "a.html")
-    assert list(sandbox._idle.queue) == []
+    with Sandbox() as sandbox, pytest.raises(ReadError, match="larger than 50 MB"):
+        sandbox.read(bytes(SOURCE_BYTES + 1), "a.html")
+    assert not any(sandbox._idle.queue)
+
+
+@pytest.mark.usefixtures("troubled")
+def test_what_is_read_when_the_sandbox_closes_is_said_to_be_stopped(tmp_path: Path) -> None:
+    reasons: list[str] = []
+
+    def read(sandbox: Sandbox, code: str) -> None:
+        try:
+            sandbox.read(code.encode(), "a.html")
+        except ReadError as error:
+            reasons.append(str(error))
+
+    begun = tmp_path / "begun"
+    with Sandbox() as sandbox:
+        thread = threading.Thread(target=read, args=(sandbox, f"open({str(begun)!r}, 'w').close(); time.sleep(50)"))
+        thread.start()
+        while not begun.exists():
+            thread.join(0.02)
+            assert thread.is_alive()
+    thread.join(30)
+    assert reasons == ["reading it was stopped; nothing is wrong with it"]
+    read(sandbox, "pass")
+    assert reasons[1:] == reasons[:1], "no child is started any more"

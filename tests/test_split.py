@@ -1,5 +1,6 @@
 """Passages: exact spans of whole sentences, each sentence in one of them."""
 
+import hashlib
 import sys
 
 from hypothesis import example, given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from ingest.corpus import read_document
 from ingest.document import Document, Metadata
 from ingest.settings import ROOT
-from ingest.split import MOST, embedding_text, sentence_spans, split
+from ingest.split import MOST, SPLITTER_FINGERPRINT, embedding_text, sentence_spans, split
 
 # Text that offsets break on: astral characters, combining marks, bidi, all kinds of line ends.
 NASTY = st.lists(
@@ -112,3 +113,15 @@ def test_thousands_of_tiny_paragraphs_take_work_in_proportion() -> None:
         return made / paragraphs
 
     assert calls(2000) < 1.2 * calls(20)
+
+
+def test_other_passages_have_another_fingerprint() -> None:
+    """When this fails, raise SPLITTER_FINGERPRINT and state the new digest: indexes are then split anew."""
+    headings = (
+        f"# A [link](x) and `code` **bold** #\n\nOne.\n\n## {'long ' * 300}\n\nTwo... Three?! “Four.” Five [1].\n\n"
+    )
+    items = "> - an item\n> - another\n\n| a | b |\n|---|---|\n\n" + "word " * 400 + "x" * 2500 + "\n\n一。二。"
+    found = split(Document(headings + items, Metadata(title="A", language="en")))
+    told = repr([(one.span.start, one.span.end, one.sentences, one.heading) for one in found])
+    digest = hashlib.sha256(told.encode("utf-8")).hexdigest()[:16]
+    assert (SPLITTER_FINGERPRINT, digest) == ("sentences-3", "7147fda8e89acd5a")

@@ -742,7 +742,7 @@ async function addSources(addresses, files) {
   for (const file of files) {
     place.replaceChildren(make("p", { textContent: `Uploading ${file.name} …` }));
     try {
-      if (file.size > 50 * 1024 * 1024) throw new Error("larger than 50 MB");
+      if (file.size > 50_000_000) throw new Error("larger than 50 MB");
       paths.push((await upload(file)).path);
     } catch (error) { faults.push(`${file.name}: ${error.message}`); }
   }

@@ -13,9 +13,10 @@ from pathlib import PurePosixPath
 from lxml import etree
 
 from ingest.readers.build import ReadError
+from ingest.settings import SOURCE_BYTES
 
 MAX_ENTRIES = 2_000
-MAX_MEMBER = 50_000_000  # bytes, inflated
+MAX_MEMBER = SOURCE_BYTES  # inflated
 MAX_TOTAL = 200_000_000  # bytes, inflated, all members that are read
 _LITTER = (".ds_store", "thumbs.db", "desktop.ini")
 
