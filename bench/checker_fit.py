@@ -80,17 +80,20 @@ def main() -> None:
     """Fit, print the coefficients, and both sets of them on claims that the fit has not seen."""
     claims = [claim for claim in claim_sets.public() if claim.part in ("fit", "test")]
     outcomes = judge([*claim_sets.article(), *claims], Remembering())
-    seen = [o for o in outcomes if o.claim.part == "fit" and o.claim.name in WEIGHTS]
+    seen = [o for o in outcomes if _fitted_to(o)]
     fitted, hand = fit(seen), np.array([*vars(COEFFICIENTS).values(), CONSTANT])
     print(Features(*(round(float(w), 2) for w in fitted[:-1])), round(float(fitted[-1]), 2))
     print(f"{'claims':34} balanced accuracy, AUC: by hand   fitted")
     for name in ("article", *WEIGHTS):
-        _compare(
-            f"{name}, other documents", [o for o in outcomes if o.claim.name == name and o not in seen], hand, fitted
-        )
+        new = [o for o in outcomes if o.claim.name == name and not _fitted_to(o)]
+        _compare(f"{name}, other documents", new, hand, fitted)
     for name in WEIGHTS:
         elsewhere = fit([o for o in seen if o.claim.name != name])
         _compare(f"{name}, fitted to other sets", [o for o in outcomes if o.claim.name == name], hand, elsewhere)
+
+
+def _fitted_to(o: Outcome) -> bool:
+    return o.claim.name in WEIGHTS and o.claim.part == "fit"
 
 
 def _compare(title: str, outcomes: Sequence[Outcome], *coefficients: np.ndarray) -> None:
