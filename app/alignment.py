@@ -11,10 +11,6 @@ from app.numbers import Number
 
 CLAIM_WINDOW, SPAN_WINDOW = 4, 7  # tokens on each side of a word that are its company
 NEAR = 6  # tokens within which two neighbours of the claim must stand in a span
-_JOINTS = frozenset(
-    ", ; : – ( ) . and or but while whereas which who whom whose that where when after before as because since "
-    "although though with including".split()
-)
 
 
 def unsaid(stems: frozenset[str], said: frozenset[str]) -> frozenset[str]:
@@ -110,22 +106,3 @@ def displaced(claim: Reading, spans: Sequence[Reading]) -> Number | None:
         if shares[False] >= 0.5 and shares[False] > shares[True] + 0.3:
             return number
     return None
-
-
-def switches(claim: Reading, spans: Sequence[Reading]) -> float:
-    """How often the claim goes over from one span to another in the middle of a clause; 0 for a single span.
-
-    The subject of one sentence with the predicate of another does, two sentences joined by "and" do not.
-    """
-    if len(spans) < 2:
-        return 0.0
-    costs, before = dict.fromkeys(range(len(spans)), 0.0), 0
-    for stem, position in claim.stems:
-        holders = [n for n, span in enumerate(spans) if not unsaid(frozenset({stem}), span.stem_set)]
-        if not holders:
-            continue
-        fee = 0.0 if any(t.word in _JOINTS for t in claim.tokens[before:position]) else 1.0
-        least = min(costs.values()) + fee
-        costs = {n: min(cost, least) if n in holders else 99.0 for n, cost in costs.items()}
-        before = position
-    return float(min(costs.values()))

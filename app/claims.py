@@ -22,6 +22,7 @@ from app.wordlists import (
 )
 
 NEGATED_STEMS = 4  # content words that a negation is taken to govern
+ASIDE = 8  # tokens at most between the commas of an aside
 UNTIL = 8  # tokens from a "not" within which an "until" takes it back
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥']|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
 _QUOTED = re.compile(r"[“\"]([^“”\"]{2,400})[”\"]")
@@ -209,15 +210,20 @@ def _governed(tokens: tuple[Token, ...], at: int, taken: set[int]) -> tuple[str,
     Without those of names, which stand on either side of a "not", where there are others.
     """
     places: list[int] = []
-    for place in range(at + 1, len(tokens)):
-        aside = not places and tokens[at].word == "not" and tokens[place].word == ","
-        if (tokens[place].word in _BREAKS and not aside) or tokens[place].word == "but":
+    for place in range(_past_aside(tokens, at + 1), len(tokens)):
+        if tokens[place].word in _BREAKS or tokens[place].word == "but":
             break
         places += [place] if tokens[place].stem and place not in taken else []
     if not places and tokens[at].word == "not":
         places = [place for place in range(at - 1, -1, -1) if tokens[place].stem and place not in taken]
     plain = [place for place in places if not tokens[place].capital] or places
     return tuple(tokens[place].stem for place in plain[:NEGATED_STEMS])
+
+
+def _past_aside(tokens: tuple[Token, ...], start: int) -> int:
+    """Where the sentence goes on behind an aside between commas: "not, on the whole, common"."""
+    commas = [at for at in range(start, min(start + ASIDE, len(tokens))) if tokens[at].word == ","]
+    return commas[1] + 1 if commas[:1] == [start] and len(commas) > 1 else start
 
 
 def _poles(tokens: tuple[Token, ...]) -> list[Pole]:

@@ -7,13 +7,12 @@ The sets are described in `bench/claim_sets.py`; `bench/checker_fit.py` fits the
 """
 
 import argparse
-import json
 import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +24,10 @@ from app.support import reason
 from bench import claim_sets
 from bench.claim_sets import Labelled
 from bench.remember import Remembering
+from bench.report import Table, write
 from ingest.embed import Embedder, LocalEmbedder
 from ingest.sentences import sentence_spans
 
-RESULTS = Path(__file__).parent / "results" / "checker.json"
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -125,36 +124,55 @@ def main() -> None:
 
 
 def report(outcomes: Sequence[Outcome], times: dict[str, float], part: str, errors: str | None) -> None:
-    """Print the tables and write the JSON."""
+    """Print the tables and write them, and the figures at other thresholds, to bench/results."""
     sets: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         sets[outcome.claim.name].append(outcome)
-    result: dict[str, object] = {"part": part, "threshold": model.THRESHOLD, "sets": {}}
-    print("set         at    supported: precision recall   unsupported: precision recall")
-    for name, inside in sets.items():
-        table = {f"{threshold:.2f}": figures(inside, threshold) for threshold in sorted({*THRESHOLDS, model.THRESHOLD})}
-        kinds = _by_kind(inside)
-        result["sets"][name] = {"claims": len(inside), "auc": area(inside), "at": table, "right_by_kind": kinds}  # type: ignore[index]
-        for threshold, row in table.items():
-            print(f"{name:11} {threshold}  {'':10} {'     '.join(f'{value:8.3f}' for value in row.values())}")
-        print(f"{name}: {len(inside)} claims, AUC {area(inside):.3f}")
-        print("  right by kind: " + ", ".join(f"{kind} {share:.2f}" for kind, share in kinds.items()) + "\n")
-    result["milliseconds"] = times
-    print(f"milliseconds a sentence: {times}")
+    found = {name: _of_set(inside) for name, inside in sets.items()}
+    rows = [
+        [name, str(one["claims"]), *_cells(one["at"][f"{model.THRESHOLD:.2f}"]), f"{one['auc']:.3f}"]
+        for name, one in found.items()
+    ]
+    kinds = [
+        [name, kind[:-2], "supported" if kind.endswith("+") else "unsupported", f"{100 * right:.0f}", str(count)]
+        for name, one in found.items()
+        for kind, (right, count) in one["right_by_kind"].items()
+    ]
+    speed = f"A sentence takes {times['median']} ms (median; p95 {times['p95']})."
+    tables = [
+        Table(
+            "The checker",
+            ("set", "claims", "supported: precision", "recall", "unsupported: precision", "recall", "AUC"),
+            rows,
+            speed,
+        ),
+        Table("By kind", ("set", "kind", "label", "judged rightly, %", "of"), kinds),
+    ]
+    name = "checker" if part == "test" else f"checker-{part}"
+    write(name, {"part": part, "threshold": model.THRESHOLD, "sets": found, "milliseconds": times}, tables)
     for o in sets.get(errors or "", []):
         if (o.probability >= model.THRESHOLD) != o.claim.supported:
             print(f"{o.probability:.2f} {o.claim.kind:14} {o.why} | {o.claim.text}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _by_kind(outcomes: Sequence[Outcome]) -> dict[str, float]:
+def _of_set(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    thresholds = sorted({*THRESHOLDS, model.THRESHOLD})
+    at = {f"{threshold:.2f}": figures(outcomes, threshold) for threshold in thresholds}
+    return {"claims": len(outcomes), "auc": area(outcomes), "at": at, "right_by_kind": _by_kind(outcomes)}
+
+
+def _cells(row: dict[str, float]) -> list[str]:
+    return [f"{100 * value:.1f}" for value in row.values()]
+
+
+def _by_kind(outcomes: Sequence[Outcome]) -> dict[str, tuple[float, int]]:
+    """Kind and label -> the share judged rightly, and of how many."""
     kinds: dict[str, list[bool]] = defaultdict(list)
     for o in outcomes:
         kinds[f"{o.claim.kind} {'+' if o.claim.supported else '-'}"].append(
             (o.probability >= model.THRESHOLD) == o.claim.supported
         )
-    return {kind: round(sum(right) / len(right), 3) for kind, right in sorted(kinds.items())}
+    return {kind: (round(sum(right) / len(right), 3), len(right)) for kind, right in sorted(kinds.items())}
 
 
 if __name__ == "__main__":
