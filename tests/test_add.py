@@ -548,7 +548,7 @@ def test_an_archive_is_unpacked_as_its_members_are_worked_off(
     def told(now: Progress) -> None:
         done[0] = int(now.done)
 
-    monkeypatch.setattr(ingest.add.Sandbox, "unzip", unzip)
+    monkeypatch.setattr("ingest.add.Sandbox.unzip", unzip)
     (source / "a.zip").write_bytes(zipped(a=b"A.", b=b"B."))
     assert counts(add_sources(settings, [str(source / "a.zip")], progress=told)) == (40, 0, 0, 0)
     assert [skip for skip, _ in unpacked] == [0, 10, 20, 30]
