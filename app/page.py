@@ -22,6 +22,7 @@ from app import doors
 from app.library import Library
 from app.room import Room
 from ingest import UserError
+from ingest.settings import SOURCE_BYTES
 
 STATIC = Path(__file__).resolve().parent / "static"
 WAITING = 40  # questions that may wait for their turn; the next one is refused
@@ -47,7 +48,7 @@ def mount(app: FastAPI, room: Room, library: Library) -> None:
         path="/",
         allowed_paths=[],
         show_error=False,
-        max_file_size="50mb",
+        max_file_size=SOURCE_BYTES,
         run_history=False,
         enable_monitoring=False,
         footer_links=[],
