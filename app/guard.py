@@ -108,8 +108,8 @@ class Guard:
             receive = await _json(receive)
         if request.path == "/whoami":  # the page keeps each user's chats apart in the browser
             return await text(send, 200, json.dumps({"user": user}), {"content-type": "application/json"})
-        if request.path == "/logout" and request.method == "POST":
-            return await text(send, 303, "", {"location": "/login", "set-cookie": f"{COOKIE}=; Path=/; Max-Age=0"})
+        if request.path == "/logout":
+            return await self._answer_logout(request, send)
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNTRUSTED]
         if not request.path.startswith(UPLOAD):
             return await self._app(scope, receive, send)
@@ -187,8 +187,14 @@ class Guard:
             return await _page(send, refused.status, refused.line)
         if user is None:
             return await _page(send, 401, "That name and password do not belong together.")
-        cookie = f"{COOKIE}={self._login.cookie(user)}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+        cookie = f"{COOKIE}={self._login.enter(user)}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
         return await text(send, 303, "", {"location": "/", "set-cookie": cookie})
+
+    async def _answer_logout(self, request: Request, send: Outlet) -> None:
+        if request.method != "POST":  # not by a link, which any page may hold; nor is it Gradio's, which ends nothing
+            raise RefusedError(405, "Not allowed.")
+        self._login.leave(request.headers.get("cookie", ""))
+        return await text(send, 303, "", {"location": "/login", "set-cookie": f"{COOKIE}=; Path=/; Max-Age=0"})
 
 
 class _Sessions:

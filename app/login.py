@@ -1,4 +1,4 @@
-"""Who may come in: names and passwords, the cookie that a log-in earns, and how often one may try."""
+"""Who may come in: names and passwords, the cookie that a log-in earns until it ends, and how often one may try."""
 
 import base64
 import hashlib
@@ -12,6 +12,7 @@ COOKIE = "reading_room"
 TRIES = 10  # wrong passwords from one address in WINDOW seconds; then 429
 ALL_TRIES = 200  # from all addresses together, which are cheap to change
 WINDOW = 300.0
+LOG_INS = 100  # of one user at the same time; the next one ends the oldest
 COOKIE_CHARACTERS = 4096  # of a Cookie header that are looked at: anyone may send one
 
 
@@ -34,12 +35,12 @@ class Tries:
 
 
 class Login:
-    """Checks passwords and makes cookies; cookies hold until the process ends."""
+    """Checks passwords and remembers who has logged in: until they log out, or the process ends."""
 
     def __init__(self, users: dict[str, str]) -> None:
         """`users`: passwords by name; none means that no log-in is asked for."""
         self.users = users
-        self._secret = secrets.token_bytes(32)
+        self._entered: dict[bytes, str] = {}  # by the digest of the cookie, whose value is known to its browser alone
 
     def right(self, user: str, password: str) -> bool:
         """Whether the two belong together; takes the same time whether or not there is such a user."""
@@ -60,20 +61,20 @@ class Login:
 
     def by_cookie(self, header: str) -> str | None:
         """The user of a Cookie header."""
-        name, _, seal = _our_cookie(header).rpartition(".")
-        try:
-            user = base64.b64decode(name, altchars=b"-_", validate=True).decode()
-        except ValueError:
-            return None
-        same = hmac.compare_digest(seal.encode(), self._seal(user).encode())
-        return user if same and user in self.users else None
+        return self._entered.get(_digest(_our_cookie(header)))
 
-    def cookie(self, user: str) -> str:
-        """The value of the cookie that `by_cookie` takes for `user`."""
-        return f"{base64.urlsafe_b64encode(user.encode()).decode()}.{self._seal(user)}"
+    def enter(self, user: str) -> str:
+        """The value of the cookie that `by_cookie` takes for `user` from now on."""
+        mine = [one for one, whose in self._entered.items() if whose == user]
+        if len(mine) >= LOG_INS:
+            del self._entered[mine[0]]
+        cookie = secrets.token_urlsafe(32)
+        self._entered[_digest(cookie)] = user
+        return cookie
 
-    def _seal(self, user: str) -> str:
-        return hmac.new(self._secret, user.encode(), hashlib.sha256).hexdigest()
+    def leave(self, header: str) -> None:
+        """End the log-in of a Cookie header, for whoever holds a copy of it too."""
+        self._entered.pop(_digest(_our_cookie(header)), None)
 
 
 def read_users(app_auth: str | None) -> dict[str, str]:
