@@ -1,9 +1,9 @@
 """The page's library: what it shows of the sources, and adding, removing and refreshing them."""
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -138,7 +138,7 @@ class Library:
         if wanted.get("refresh"):
             return self._refresh(wanted["refresh"], say, stop)
         addresses = [str(address)[:MOST_CHARACTERS] for address in wanted.get("add") or []]
-        files = [self._upload(str(path)) for path in wanted.get("files") or []]
+        files = [self._upload(path) for path in dict.fromkeys(map(str, wanted.get("files") or []))]
         if not addresses and not files:
             raise UserError("Nothing to add: paste an address that begins with http:// or https://, or drop a file.")
         if len(addresses) + len(files) > MOST_SOURCES:
@@ -221,11 +221,13 @@ class Library:
             file = Path(path).resolve()
         except (OSError, ValueError, RuntimeError):  # no path at all: zero bytes, too long
             file = uploads
-        # Each upload has a folder of its own in that of all.
+        # Gradio puts each upload into a folder named after its bytes, which copies of one file share.
         if file.parent.parent != uploads or not file.is_file():
             raise UserError("An upload is no longer there: choose the file again.")
         data = file.read_bytes()
-        shutil.rmtree(file.parent, ignore_errors=True)
+        with suppress(OSError):
+            file.unlink()
+            file.parent.rmdir()
         return Upload(file.name, data)
 
 

@@ -62,6 +62,13 @@ CLEAN = ROOT / "bench" / "questions" / "article_dev.jsonl"
 NEWS = ROOT / "bench" / "questions" / "news_dev.jsonl"
 OWN = ("bench/injection.py", "bench/planted.py")
 Row = dict[str, Any]
+Task = tuple[str, Callable[[], Row]]
+
+
+def in_turn(*groups: Sequence[Task]) -> list[Task]:
+    """All tasks, so that each group has come equally far whenever the time is up."""
+    placed = [(number / len(group), task) for group in groups for number, task in enumerate(group)]
+    return [task for _, task in sorted(placed, key=lambda pair: pair[0])]
 
 
 class Kept:
@@ -72,7 +79,7 @@ class Kept:
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         self.rows: dict[str, Row] = dict(map(json.loads, lines))
 
-    def work(self, tasks: Sequence[tuple[str, Callable[[], Row]]], end: float) -> int:
+    def work(self, tasks: Sequence[Task], end: float) -> int:
         """Do the tasks that are not done yet, until `end` (of time.monotonic); how many are left."""
         left = [(name, task) for name, task in tasks if name not in self.rows]
         for number, (name, task) in enumerate(left):
@@ -116,7 +123,8 @@ def basis(road: Road, question: str, sources: Sequence[str]) -> tuple[object, ..
     """All that the answer depends on: what the model would read, and what might be quoted besides. Asks no model."""
     with closing(road.ask(question, document_ids=sources)) as events:
         evidence = next((event.evidence for event in events if isinstance(event, Retrieved) and event.evidence), ())
-    return tuple(one["content"] for one in prompt.messages(question, evidence)), passed_over(question, (), evidence)
+    read = tuple(one["content"] for one in prompt.messages(question, evidence))
+    return read, tuple(one.span for one in passed_over(question, (), evidence))
 
 
 @dataclass(frozen=True)
@@ -301,8 +309,10 @@ def main() -> None:
     try:
         questions = libraries.questions[: options.questions]
         kept = Kept(folder / "asked.jsonl")
-        tasks = [(one.case_id, lambda one=one: libraries.museum(names[one], one)) for one in chosen]
-        tasks += [(one.question_id, lambda one=one: libraries.question(one)) for one in questions]
+        tasks = in_turn(
+            [(one.case_id, lambda one=one: libraries.museum(names[one], one)) for one in chosen],
+            [(one.question_id, lambda one=one: libraries.question(one)) for one in questions],
+        )
         left = kept.work(tasks, end)
         model = libraries.planted.model.name
     finally:

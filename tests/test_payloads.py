@@ -206,17 +206,38 @@ def test_the_models_words_while_they_stream_and_when_they_stand(visit: Visit) ->
     visit.check()
 
 
-def test_errors(visit: Visit, tmp_path: Path) -> None:
+def test_errors(visit: Visit) -> None:
+    """Addresses that cannot be added; `test_page_faults` has those of a model that fails in HTML."""
     page = visit.page
-    for payload in RENDERED[:12]:
-        page.fill("#addresses", payload.replace("\n", " "))
+    for payload in RENDERED:
+        address = payload.split()[0]  # the field takes several, and looks up the names of some
+        page.fill("#addresses", f"ftp:{address}")
         page.click("#add button[type=submit]")
         page.wait_for_function("document.querySelector('.changes .fault')")
+        assert address[:20] in page.inner_text(".changes"), "it is told of, as text"
         assert page.evaluate(ACTIVE) == []
         page.evaluate("document.querySelector('.changes').replaceChildren()")
-    name = "<img src=x onerror=window.XSS_CANARY=1>.exe"
-    page.set_input_files("#files", {"name": name, "mimeType": "application/pdf", "buffer": b"\x00\x01nothing"})
-    page.wait_for_function("document.querySelector('.changes .fault')")
+    visit.check()
+
+
+def test_file_names(visit: Visit) -> None:
+    """Of files that cannot be read, and of files that become sources: in lines, the library and the reader."""
+    page = visit.page
+    names = [name for name in (payload.replace("/", "\u2044")[:80].strip() for payload in RENDERED) if name]
+    for content, end, shown in ((b"\x00\x01nothing", ".pdf", ".fault"), (b"", ".txt", ".good")):
+        files = [
+            {"name": f"{name}{end}", "mimeType": "text/plain", "buffer": content or f"Named {number}.".encode()}
+            for number, name in enumerate(names)
+        ]
+        page.set_input_files("#files", files)
+        page.wait_for_function("(shown) => document.querySelector(`.changes ${shown}`)", arg=shown)
+        assert "XSS_CANARY" in page.inner_text(".changes"), "the names are told, as text"
+        assert page.evaluate(ACTIVE) == []
+    for source in page.locator(".source .opens").all()[: len(names)]:
+        source.evaluate("(button) => button.click()")
+        title = source.text_content()
+        page.wait_for_function("(it) => document.querySelector('.reader h2[tabindex]')?.textContent === it", arg=title)
+        assert page.evaluate(ACTIVE) == [], title
     visit.check()
 
 

@@ -748,6 +748,18 @@ def test_only_an_upload_is_added_as_a_file(plain: App) -> None:
     assert Path(path).exists(), "none of this touched the real upload"
 
 
+def test_copies_of_one_file_are_added_together(plain: App) -> None:
+    """Of the same name, as from two folders, and of different ones: what is read first takes no other away."""
+    page, text = Page.open(plain.client), b"A text of which there are three copies, and one more."
+    paths = [
+        plain.client.post("/gradio_api/upload", files={"files": (name, text)}).json()[0]
+        for name in ("a.txt", "a.txt", "b.txt")
+    ]
+    change = page.change(files=paths)
+    assert change["results"] and not any(one["fault"] for one in change["results"]), change["results"]
+    assert not Path(paths[0]).parent.exists(), "nothing is left of them"
+
+
 def test_a_malformed_call_of_the_gradio_api_ends_in_one_line_and_no_traceback(plain: App) -> None:
     before = len(plain.log.read_text("utf-8"))
     page = Page.open(plain.client)
