@@ -122,7 +122,7 @@ class Library:
             while thread.is_alive():
                 if line := _newest(lines):
                     yield {"done": False, "line": line}
-            yield {"done": True, "results": [], "opened": None, "removed": None, **outcome}
+            yield {"done": True, "id": wanted.get("id"), "results": [], "opened": None, "removed": None, **outcome}
         finally:
             stopped.set()
             self._stops.pop(session, None)
