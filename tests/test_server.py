@@ -28,6 +28,7 @@ import uvicorn
 from app_kit import App, Page, running, seeded
 
 from app import login, request
+from app.guard import LOGIN_PAUSE, Guard
 from app.login import Login, Tries
 from app.request import Outlet, RefusedError, limited
 from app.room import Room
@@ -607,6 +608,46 @@ def test_ten_wrong_passwords_close_every_door_also_to_the_right_one(locked: App,
     for other in ("/login", "/v1/models", "/mcp"):
         assert guess(locked, other, PASSWORD, address) == 429, "else guessing goes on, and the right one shows"
     assert guess(locked, "/login", PASSWORD, "203.0.113.99") == 303, "others are not shut out"
+
+
+def test_a_wrong_password_is_answered_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the right one at once; at each door where one can be tried."""
+    paused: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr("app.guard.asyncio.sleep", pause)
+
+    async def guess(path: str, password: str) -> None:
+        form = f"user=alice&password={password}".encode()
+        headers = [(b"host", b"localhost"), (b"authorization", f"Bearer alice:{password}".encode())]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "query_string": b"",
+            "headers": headers,
+            "client": None,
+        }
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": form}
+
+        async def send(_: Any) -> None:
+            pass
+
+        async def app(*_: Any) -> None:
+            pass
+
+        await Guard(app, frozenset({"localhost"}), {"alice": "right"})(scope, receive, send)
+
+    for path in ("/login", "/v1/models", "/config"):
+        asyncio.run(guess(path, "right"))
+        assert paused == [], path
+        asyncio.run(guess(path, "wrong"))
+        assert paused == [LOGIN_PAUSE], path
+        paused.clear()
 
 
 def test_many_addresses_are_held_together() -> None:
