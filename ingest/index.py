@@ -113,9 +113,8 @@ class VectorIndex:
             self._beside.delete(ids)
 
     def keep_beside(self, ids: Sequence[str], vectors: np.ndarray) -> None:
-        """Compare these entries with every query. Raises `IndexFailedError` on a server, which cannot keep them."""
-        if not self._beside:
-            raise IndexFailedError(f"Chroma does not find {len(ids)} passages by their own vectors.")
+        """Compare these entries with every query; of a folder only, where they are kept."""
+        assert self._beside
         self._beside.add(ids, vectors)
 
     def not_found(self, ids: Sequence[str], vectors: np.ndarray) -> list[str]:
