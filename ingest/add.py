@@ -27,13 +27,14 @@ from ingest.feeds import LIMIT, Entry, Feeds, Fetcher
 from ingest.fetch import fetch
 from ingest.importer import Importer, Raw, Within, is_web
 from ingest.jobs import Added, AddReport, Job, Outcome, work_off
-from ingest.progress import Report, Stop
+from ingest.progress import Report, Stop, StoppedError
 from ingest.readers import SUFFIXES, ArchiveError
 from ingest.receipts import Receipts
 from ingest.sandbox import Sandbox
 from ingest.settings import SOURCE_BYTES, Settings
 
 _ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
+_TICK = 0.2  # seconds between two looks whether the user stopped
 _LOG_IN = re.compile(r"/(?:log-?in|sign-?in|auth|consent|account)(?:[/._-]|$)", re.IGNORECASE)
 
 __all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
@@ -68,7 +69,7 @@ def add_sources(
     if since is not None:
         since = _checked_date(since)
     with Sandbox(workers=_workers()) as sandbox:
-        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch, limit or LIMIT, since))
+        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch, limit or LIMIT, since), stop)
         return work_off([adder.job(source) for source in dict.fromkeys(sources)], _workers(), progress, stop)
 
 
@@ -90,7 +91,7 @@ def refresh_sources(
     if origins is not None and not any(map(_is_url, origins)):
         raise UserError("It was not added from a URL, so there is nothing to fetch: add its file again instead.")
     with Sandbox(workers=_workers()) as sandbox:
-        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch))
+        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch), stop)
         urls = sorted(filter(_is_url, adder.receipts.origins() if origins is None else set(origins)))
         return work_off([Job(url, partial(adder.page, url, True)) for url in urls], _workers(), progress, stop)
 
@@ -121,8 +122,8 @@ def _checked_date(text: str) -> str:
 class _Adder:
     """The jobs of sources: what each is, and what is in it."""
 
-    def __init__(self, settings: Settings, sandbox: Sandbox, feeds: Feeds) -> None:
-        self._settings, self._sandbox, self._feeds = settings, sandbox, feeds
+    def __init__(self, settings: Settings, sandbox: Sandbox, feeds: Feeds, stop: Stop | None) -> None:
+        self._settings, self._sandbox, self._feeds, self._stop = settings, sandbox, feeds, stop
         self.receipts = Receipts(settings.corpus_dir)
         self._importer = Importer(self.receipts, sandbox)
         self._lock = threading.Lock()
@@ -144,7 +145,16 @@ class _Adder:
         return self._content(Raw(data, key, self._importer.upload_origin(data, key), within=within))
 
     def _standard_input(self) -> list[Job | Outcome]:
-        data = sys.stdin.buffer.read(SOURCE_BYTES + 1)
+        """What is piped or typed. Raises `StoppedError` when the user stops instead of ending it."""
+        found: list[bytes] = []
+        # In a thread that nobody waits for: a read cannot be broken off.
+        reading = threading.Thread(target=lambda: found.append(sys.stdin.buffer.read(SOURCE_BYTES + 1)), daemon=True)
+        reading.start()
+        while reading.is_alive() and not (self._stop and self._stop()):
+            reading.join(_TICK)
+        if not found:
+            raise StoppedError
+        data = found[0]
         return self._content(Raw(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16]))
 
     def _path(self, path: Path) -> list[Job | Outcome]:

@@ -162,9 +162,12 @@ def _apart(ids: Sequence[str], vectors: np.ndarray) -> np.ndarray:
     nearly equal do it no harm.
     """
     size = vectors.shape[1]
-    hairs = np.stack([np.frombuffer(hashlib.shake_128(entry.encode()).digest(size), np.int8) for entry in ids])
-    length = 128 * np.sqrt(size / 3)  # of such a row, on average
-    return (vectors + _APART / length * hairs).astype(np.float32)
+    hairs: np.ndarray = np.stack(
+        [np.frombuffer(hashlib.shake_128(entry.encode()).digest(size), np.int8) for entry in ids]
+    )
+    length = 128 * (size / 3) ** 0.5  # of such a row, on average
+    moved: np.ndarray = (vectors + _APART / length * hairs).astype(np.float32)
+    return moved
 
 
 def blank_unused(folder: Path) -> None:

@@ -91,7 +91,7 @@ class Builder:
         lost = self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
         unreached = {*json.loads(self._writer.meta("unreached") or "[]"), *(entry for entry, _ in lost)}
         wanted = {entry for entry, _ in self._writer.entries("wanted")}
-        facts = {"build": name, "seal": "", "unreached": json.dumps(sorted(unreached & wanted))}
+        facts: dict[str, object] = {"build": name, "seal": "", "unreached": json.dumps(sorted(unreached & wanted))}
         return Build(facts, lambda: index.delete(list(held - wanted)))
 
     def _served(self) -> str:
@@ -113,7 +113,8 @@ class Builder:
             lost += self._again(index, [one for one in part if one[0] in missing]) if missing else []
         if len(lost) > max(FEW, total // 1000):
             raise IndexFailedError(
-                f"Chroma does not find {len(lost)} passages by their own vectors: run `python -m ingest sync --rebuild`."
+                f"Chroma does not find {len(lost)} passages by their own vectors: "
+                "run `python -m ingest sync --rebuild`."
             )
         return lost
 
