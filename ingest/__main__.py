@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ingest import UserError
 from ingest.catalog import Catalog, DocumentRow
@@ -272,5 +272,14 @@ def _concerns(corpus_dir: Path, path: Path) -> bool:
     return path.suffix.lower() == ".md" or path.is_dir() or not path.exists()
 
 
+def leave(status: int) -> NoReturn:
+    """End this process; when the user stopped it, no thread that waits for a network or a terminal is waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if status == INTERRUPTED:
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

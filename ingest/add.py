@@ -14,34 +14,28 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ingest import UserError
 from ingest.clean import clean_line, visible
-from ingest.corpus import ORIGINALS, read_document, tidy
-from ingest.document import Document
+from ingest.corpus import ORIGINALS
 from ingest.feeds import LIMIT, Entry, Feeds, Fetcher
-from ingest.fetch import Fetched, fetch
-from ingest.jobs import Added, AddReport, Job, Outcome, Status, work_off
-from ingest.progress import Report, Stop
-from ingest.readers import SUFFIXES, ArchiveError, original_suffix
+from ingest.fetch import fetch
+from ingest.importer import Importer, Raw, Within, is_web
+from ingest.jobs import Added, AddReport, Job, Outcome, work_off
+from ingest.progress import Report, Stop, StoppedError
+from ingest.readers import SUFFIXES, ArchiveError
 from ingest.receipts import Receipts
 from ingest.sandbox import Sandbox
 from ingest.settings import SOURCE_BYTES, Settings
 
 _ARCHIVE_BYTES = 500_000_000  # unpacked, of one archive
-# Of these the reader has checked that the address they state is their own host's; any other file may claim
-# any address, and would take the place of the article that has it.
-_PAGES = ("html", "mhtml")
+_TICK = 0.2  # seconds between two looks whether the user stopped
 _LOG_IN = re.compile(r"/(?:log-?in|sign-?in|auth|consent|account)(?:[/._-]|$)", re.IGNORECASE)
-
-Within = Literal["archive", "feed"]  # what a source was found in, if it was not given as it is
 
 __all__ = ["AddReport", "Added", "Upload", "add_sources", "refresh_sources"]
 
@@ -75,7 +69,7 @@ def add_sources(
     if since is not None:
         since = _checked_date(since)
     with Sandbox(workers=_workers()) as sandbox:
-        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch, limit or LIMIT, since))
+        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch, limit or LIMIT, since), stop)
         return work_off([adder.job(source) for source in dict.fromkeys(sources)], _workers(), progress, stop)
 
 
@@ -97,21 +91,13 @@ def refresh_sources(
     if origins is not None and not any(map(_is_url, origins)):
         raise UserError("It was not added from a URL, so there is nothing to fetch: add its file again instead.")
     with Sandbox(workers=_workers()) as sandbox:
-        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch))
+        adder = _Adder(settings, sandbox, Feeds(sandbox, fetch), stop)
         urls = sorted(filter(_is_url, adder.receipts.origins() if origins is None else set(origins)))
         return work_off([Job(url, partial(adder.page, url, True)) for url in urls], _workers(), progress, stop)
 
 
 def _is_url(origin: str) -> bool:
-    return _is_web(origin) and ".zip!" not in origin.lower()
-
-
-def _is_web(origin: str) -> bool:
-    return origin.startswith(("http://", "https://"))
-
-
-def _same_host(url: str | None, other: str) -> bool:
-    return url is None or urlsplit(url).hostname == urlsplit(other).hostname
+    return is_web(origin) and ".zip!" not in origin.lower()
 
 
 def _leads_away(url: str, answered: str) -> bool:
@@ -134,14 +120,13 @@ def _checked_date(text: str) -> str:
 
 
 class _Adder:
-    """The steps from a source to its corpus file."""
+    """The jobs of sources: what each is, and what is in it."""
 
-    def __init__(self, settings: Settings, sandbox: Sandbox, feeds: Feeds) -> None:
-        self._settings, self._sandbox, self._feeds = settings, sandbox, feeds
+    def __init__(self, settings: Settings, sandbox: Sandbox, feeds: Feeds, stop: Stop | None) -> None:
+        self._settings, self._sandbox, self._feeds, self._stop = settings, sandbox, feeds, stop
         self.receipts = Receipts(settings.corpus_dir)
+        self._importer = Importer(self.receipts, sandbox)
         self._lock = threading.Lock()
-        self._named: dict[str, str] = {}  # the digest of what has each upload's name
-        self._claimed: dict[str, str] = {}  # the text of the page that has each stated address
         self._taken: set[str] = set()  # URLs of this run, so that feeds that list each other end
 
     def job(self, source: str | Upload) -> Job:
@@ -157,30 +142,20 @@ class _Adder:
         return Job(visible(source), partial(self._path, Path(source).expanduser()))
 
     def _upload(self, data: bytes, key: str, within: Within | None = None) -> list[Job | Outcome]:
-        """Add bytes that are known by a mere name: another file of that name becomes a document of its own."""
-        digest, suffix = hashlib.sha256(data).hexdigest(), PurePosixPath(key).suffix
-        own = f"{key.removesuffix(suffix)} ({digest[:8]}){suffix}"
-        before = self._digest_before(data, key, digest)
-        with self._lock:  # two of one name may be read at once
-            mine = self._named.setdefault(key, before) == digest
-        return self.content(data, key, key if mine and not self.receipts.find(own) else own, within=within)
-
-    def _digest_before(self, data: bytes, key: str, digest: str) -> str:
-        """The digest of the bytes that the corpus has under a mere name; `digest` of `data` where it has none."""
-        path, receipt = self.receipts.find(key), self.receipts.get(key)
-        if path is None:
-            return digest
-        if receipt and receipt.sha256:
-            return receipt.sha256
-        # Killed, or the disk full, before the receipt was written: then the text tells.
-        with suppress(UserError):
-            if tidy(self._read(data, key, None)[1]).text == read_document(path).text:
-                return digest
-        return "unknown"
+        return self._content(Raw(data, key, self._importer.upload_origin(data, key), within=within))
 
     def _standard_input(self) -> list[Job | Outcome]:
-        data = sys.stdin.buffer.read(SOURCE_BYTES + 1)
-        return self.content(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16])
+        """What is piped or typed. Raises `StoppedError` when the user stops instead of ending it."""
+        found: list[bytes] = []
+        # In a thread that nobody waits for: a read cannot be broken off.
+        reading = threading.Thread(target=lambda: found.append(sys.stdin.buffer.read(SOURCE_BYTES + 1)), daemon=True)
+        reading.start()
+        while reading.is_alive() and not (self._stop and self._stop()):
+            reading.join(_TICK)
+        if not found:
+            raise StoppedError
+        data = found[0]
+        return self._content(Raw(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16]))
 
     def _path(self, path: Path) -> list[Job | Outcome]:
         # By one name whichever way it is given: the name is the source's origin, and tells what lies in the corpus.
@@ -229,7 +204,7 @@ class _Adder:
             return [("unchanged", Added(str(path), path, "already in the corpus"))]
         if path.stat().st_size > SOURCE_BYTES:
             raise UserError(f"larger than {SOURCE_BYTES // 1_000_000} MB")
-        return self.content(path.read_bytes(), path.name, visible(str(path)))
+        return self._content(Raw(path.read_bytes(), path.name, visible(str(path))))
 
     def page(self, url: str, conditional: bool = False, within: Within | None = None) -> list[Job | Outcome]:
         """Fetch a URL and add what it gives; `conditional` asks only for what changed."""
@@ -245,54 +220,25 @@ class _Adder:
             raise UserError(f"it leads to {answer.url} now: what was added is kept")
         name = unquote(urlsplit(answer.url).path.rstrip("/").rpartition("/")[2]) or urlsplit(answer.url).netloc
         # A refreshed page keeps its key even when it names another address for itself now.
-        return self.content(
-            answer.data, name, url if conditional else answer.url, answer, fixed=conditional, within=within
-        )
+        origin = url if conditional else answer.url
+        return self._content(Raw(answer.data, name, origin, answer, conditional, within))
 
-    def content(
-        self, data: bytes, name: str, origin: str, answer: Fetched | None = None, *, fixed: bool = False,
-        within: Within | None = None,
-    ) -> list[Job | Outcome]:  # fmt: skip
+    def _content(self, source: Raw) -> list[Job | Outcome]:
         """Add the bytes of one source, or of all that is in it if it is a feed or an archive."""
-        digest = hashlib.sha256(data).hexdigest()
-        known = self.receipts.get(origin)
-        path = self.receipts.find(origin)
-        if known and path and known.sha256 == digest:
-            return [("unchanged", Added(origin, path))]
-        listed = None if within == "archive" else self._feeds.entries(data, name)
+        unchanged = self._importer.unchanged(source)
+        if unchanged:
+            return [unchanged]
+        listed = None if source.within == "archive" else self._feeds.entries(source.data, source.name)
         if listed is not None:
-            if within or fixed:
-                raise UserError("a feed within a feed" if within else "it is a feed now, no article")
+            if source.within or source.fixed:
+                raise UserError("a feed within a feed" if source.within else "it is a feed now, no article")
             return self._listed(listed)
         try:
-            kind, document = self._read(data, name, answer)
+            return [self._importer.store(source)]
         except ArchiveError:
-            if within == "archive":
+            if source.within == "archive":
                 raise
-            return self._members(data, origin)
-        if answer and kind not in _PAGES:
-            document = replace(document, metadata=replace(document.metadata, url=answer.url))
-        elif answer and not fixed:
-            document, origin = self._claim(document, origin)
-        elif within == "archive" and _is_web(origin) and not _same_host(document.metadata.url, origin):
-            document = replace(document, metadata=replace(document.metadata, url=None))
-        status, path = self._store(document, kind, data, digest, origin, answer)
-        return [(status, Added(origin, path))]
-
-    def _claim(self, document: Document, address: str) -> tuple[Document, str]:
-        """The page under the address that it states, unless another page of this run, with other text, has that."""
-        stated = document.metadata.url or address
-        own = stated != address and self.receipts.find(address) is not None  # so it was the time before
-        with self._lock:
-            first = self._claimed.setdefault(stated, document.text) if not own else None
-        if first == document.text:
-            return document, stated
-        return replace(document, metadata=replace(document.metadata, url=address)), address
-
-    def _read(self, data: bytes, name: str, answer: Fetched | None) -> tuple[str, Document]:
-        url, declared = (answer.url, answer.content_type) if answer else (None, None)
-        document, kind = self._sandbox.read(data, name, url, declared)
-        return kind, document
+            return self._members(source.data, source.origin)
 
     def _members(self, data: bytes, origin: str, seen: int = 0, size: int = 0) -> list[Job | Outcome]:
         """Jobs for some members of an archive after the first `seen`, and one for the rest.
@@ -313,8 +259,8 @@ class _Adder:
             return "failed", Added(key, reason=found)
         if Path(name).suffix.lower() not in SUFFIXES:
             return "failed", Added(key, reason="not a format that is read here")
-        if _is_web(key) or Path(key).is_absolute():
-            return Job(key, partial(self.content, found, name, key, within="archive"))
+        if is_web(key) or Path(key).is_absolute():
+            return Job(key, partial(self._content, Raw(found, name, key, within="archive")))
         return Job(key, partial(self._upload, found, key, "archive"))
 
     def _listed(self, entries: list[Entry]) -> list[Job | Outcome]:
@@ -328,11 +274,3 @@ class _Adder:
             new = url not in self._taken
             self._taken.add(url)
         return new
-
-    def _store(
-        self, document: Document, kind: str, data: bytes, digest: str, origin: str, answer: Fetched | None
-    ) -> tuple[Status, Path]:
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        document = replace(document, metadata=replace(document.metadata, origin=origin, retrieved=now))
-        with self._lock:
-            return self.receipts.store(document, original_suffix(kind), data, digest, answer)

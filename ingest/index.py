@@ -4,6 +4,7 @@ An entry's id names document, passage and embedded text (`PreparedCatalog.entrie
 changes its vector and an outdated entry is known by its id.
 """
 
+import hashlib
 import os
 import struct
 import weakref
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 HNSW = {"space": "cosine", "ef_construction": 200, "max_neighbors": 24, "ef_search": 200}
 COLLECTION = "passages"
 _BATCH = 1000  # entries of one call
+_APART = 1e-3  # how far vectors are moved, so that no two are equal: a similarity changes by some 0.00005
 _SAME = 0.999  # cosine similarity of a vector to itself, as float32 goes
 _FETCH_MORE = 8  # times k, where hits of other documents are cut off afterwards
 
@@ -100,7 +102,7 @@ class VectorIndex:
         for start in range(0, len(ids), _BATCH):
             part = slice(start, start + _BATCH)
             with _faults():
-                self._collection.upsert(list(ids[part]), embeddings=vectors[part])
+                self._collection.upsert(list(ids[part]), embeddings=_apart(ids[part], vectors[part]))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove entries; unknown ids are ignored."""
@@ -111,9 +113,8 @@ class VectorIndex:
             self._beside.delete(ids)
 
     def keep_beside(self, ids: Sequence[str], vectors: np.ndarray) -> None:
-        """Compare these entries with every query. Raises `IndexFailedError` on a server, which cannot keep them."""
-        if not self._beside:
-            raise IndexFailedError(f"Chroma does not find {len(ids)} passages by their own vectors.")
+        """Compare these entries with every query; of a folder only, where they are kept."""
+        assert self._beside
         self._beside.add(ids, vectors)
 
     def not_found(self, ids: Sequence[str], vectors: np.ndarray) -> list[str]:
@@ -152,6 +153,21 @@ class VectorIndex:
             return reply["ids"], scores
         rows = [self._beside.merged(*row, max(1, k)) for row in zip(vectors, reply["ids"], scores, strict=True)]
         return [ids for ids, _ in rows], [found for _, found in rows]
+
+
+def _apart(ids: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+    """The vectors, each moved by a hair that its id chooses.
+
+    HNSW links hundreds of equal vectors with each other alone and then finds none of the others; those that are
+    nearly equal do it no harm.
+    """
+    size = vectors.shape[1]
+    hairs: np.ndarray = np.stack(
+        [np.frombuffer(hashlib.shake_128(entry.encode()).digest(size), np.int8) for entry in ids]
+    )
+    length = 128 * (size / 3) ** 0.5  # of such a row, on average
+    moved: np.ndarray = (vectors + _APART / length * hairs).astype(np.float32)
+    return moved
 
 
 def blank_unused(folder: Path) -> None:

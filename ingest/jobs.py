@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ingest import UserError
-from ingest.progress import Progress, Report, Stop
+from ingest.progress import Progress, Report, Stop, StoppedError
 
 Status = Literal["added", "updated", "unchanged", "failed"]
 
@@ -38,7 +38,10 @@ Outcome = tuple[Status, Added]
 
 @dataclass(frozen=True)
 class Job:
-    """One source still to be worked off; `work` raises `UserError` with the reason when it fails."""
+    """One source still to be worked off.
+
+    `work` raises `UserError` with the reason when it fails, `StoppedError` when the user stopped it.
+    """
 
     source: str
     work: Callable[[], "list[Job | Outcome]"]
@@ -74,7 +77,11 @@ def _work_off(
         for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
             job = running.pop(future)
             more = []
-            for result in future.result():
+            try:
+                results = future.result()
+            except StoppedError:
+                stopped, results = True, []
+            for result in results:
                 if isinstance(result, Job):
                     more.append(result)
                 else:
@@ -90,6 +97,8 @@ def _work_off(
 def _guarded(job: Job) -> list[Job | Outcome]:
     try:
         return job.work()
+    except StoppedError:
+        raise
     except UserError as error:
         return [("failed", Added(job.source, reason=str(error)))]
     except OSError as error:

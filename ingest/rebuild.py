@@ -71,7 +71,9 @@ class Builder:
         try:
             for part in _parts(self._writer.entries("gone") if base else ()):
                 index.delete([entry for entry, _ in part])
-            self._fill(index, lambda: self._writer.entries("new" if base else "wanted"))
+            lost = self._fill(index, lambda: self._writer.entries("new" if base else "wanted"))
+            if lost:
+                index.keep_beside([entry for entry, _ in lost], self._vectors(lost))
             if index.count() != self._writer.kept_passages():
                 raise IndexFailedError(f"Chroma holds {index.count()} of {self._writer.kept_passages()} entries.")
         finally:
@@ -86,17 +88,19 @@ class Builder:
         name = self._served() or f"article-chat-{identity}-{self._space}-{self._mark}"
         index = VectorIndex.on_server(self._settings, name, create=True)
         held = index.ids()
-        self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
-        obsolete = held.difference(entry for entry, _ in self._writer.entries("wanted"))
-        return Build({"build": name, "seal": ""}, lambda: index.delete(list(obsolete)))
+        lost = self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
+        unreached = {*json.loads(self._writer.meta("unreached") or "[]"), *(entry for entry, _ in lost)}
+        wanted = {entry for entry, _ in self._writer.entries("wanted")}
+        facts: dict[str, object] = {"build": name, "seal": "", "unreached": json.dumps(sorted(unreached & wanted))}
+        return Build(facts, lambda: index.delete(list(held - wanted)))
 
     def _served(self) -> str:
         """The collection of the last commit, if it is on a server and of these vectors."""
         current = self._writer.meta("space") == str(self._space)
         return (self._writer.meta("build") or "") if current and not self._writer.meta("seal") else ""
 
-    def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        """Add entries, and see that each is found by its own vector."""
+    def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> list[tuple[str, str]]:
+        """Add entries; the few that are not found by their own vector."""
         done, total = 0, sum(1 for _ in new())
         for part in _parts(new()):
             if self._progress:
@@ -108,9 +112,11 @@ class Builder:
             missing = {*index.not_found([entry for entry, _ in part], self._vectors(part))}
             lost += self._again(index, [one for one in part if one[0] in missing]) if missing else []
         if len(lost) > max(FEW, total // 1000):
-            raise IndexFailedError(f"Chroma does not find {len(lost)} passages by their own vectors.")
-        if lost:
-            index.keep_beside([entry for entry, _ in lost], self._vectors(lost))
+            raise IndexFailedError(
+                f"Chroma does not find {len(lost)} passages by their own vectors: "
+                "run `python -m ingest sync --rebuild`."
+            )
+        return lost
 
     def _again(self, index: VectorIndex, entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Add again what a search does not reach; what it does not reach even then."""

@@ -44,6 +44,10 @@ class StoreIndex:
             if len(ids) <= SMALL_SELECTION:
                 return _exact(vector, k, self._catalog.vectors(ids))
         hits = self._index().search(vector, k, document_ids)
+        unreached = self._unreached(document_ids)
+        if unreached:
+            compared = dict(_exact(vector, k, self._catalog.vectors(unreached)))
+            hits = sorted((compared | dict(hits)).items(), key=lambda hit: -hit[1])[:k]
         held = self._catalog.held([passage_id for passage_id, _ in hits])
         return [hit for hit in hits if hit[0] in held]
 
@@ -60,6 +64,13 @@ class StoreIndex:
                 index.close()
                 if copy:
                     copy.close()
+
+    def _unreached(self, document_ids: Sequence[str] | None) -> list[str]:
+        """Passages that the graph of a Chroma server does not reach; a folder keeps those of its own beside it."""
+        entries = [] if self._catalog.meta("seal") else json.loads(self._catalog.meta("unreached") or "[]")
+        chosen = None if document_ids is None else {document_id[:16] for document_id in document_ids}
+        places = [entry.split("-") for entry in entries]
+        return [passage for document, passage, _ in places if chosen is None or document in chosen]
 
     def _index(self) -> VectorIndex:
         """The index of the current build; that of an earlier commit is let go."""

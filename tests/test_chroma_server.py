@@ -1,6 +1,7 @@
 """CHROMA_URL: a real Chroma server on loopback serves what the folder serves, and follows every sync."""
 
 import random
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from bench.chroma_server import chroma_server
 from ingest import UserError
 from ingest.corpus import corpus_files, write_document
 from ingest.embed import LocalEmbedder
+from ingest.index import VectorIndex
 from ingest.settings import load_settings
 from ingest.store import Store
 from ingest.sync import sync
@@ -62,6 +64,34 @@ def test_what_leaves_the_corpus_leaves_the_server(server, corpus):
     assert report.removed == 1 and report.embedded == 0
     assert store.index.count() == report.passages < before
     store.close()
+
+
+def test_a_passage_out_of_reach_of_the_servers_graph_ends_no_sync_and_is_found(server, corpus, monkeypatch):
+    served, lost, search = on(server.url, corpus, "index-unreached"), set(), VectorIndex.search
+
+    def overlooking(index, ids, vectors):
+        lost.update([] if lost else ids[:1])
+        return [one for one in ids if one in lost]
+
+    def forgetful(index, vector, k, document_ids=None):
+        return [hit for hit in search(index, vector, k, document_ids) if hit[0] != passage]
+
+    monkeypatch.setattr(VectorIndex, "not_found", overlooking)
+    monkeypatch.setattr(VectorIndex, "search", forgetful)
+    sync(served)
+    document, passage, _ = next(iter(lost)).split("-")
+    with closing(Store.open(served)) as store:
+        vector = store.catalog.vectors([passage])[passage]
+        assert store.index.search(vector, 3)[0] == (passage, pytest.approx(1.0, abs=1e-3))
+        rows = {row.document_id: row for row in store.catalog.documents()}
+        others = [found for found in rows if not found.startswith(document)]
+        monkeypatch.setattr("ingest.store.SMALL_SELECTION", 0)
+        assert passage not in dict(store.index.search(vector, 100, others))
+        (mine,) = rows.keys() - set(others)
+        for name in rows[mine].paths:
+            (served.corpus_dir / name).unlink()
+        sync(served)
+        assert passage not in dict(store.index.search(vector, 100)), "gone with its document"
 
 
 def test_two_indexes_on_one_server_do_not_meet(server, corpus, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -281,6 +283,54 @@ def test_an_interrupted_add_keeps_what_is_finished_and_blames_no_file(settings: 
     kept = len(corpus_files(settings.corpus_dir))
     assert f"{kept} added".encode() in out
     assert 3 < kept < 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_an_add_that_waits_for_input_ends_with_ctrl_c(settings: Settings) -> None:
+    ours, theirs = os.openpty()
+    os.write(ours, b"Some words.\n")
+    until(lambda: select.select([theirs], [], [], 0)[0] == [theirs])
+    pipes: dict[str, Any] = {"stdin": theirs, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command("add", "-"), cwd=ROOT, **pipes) as it:
+        assert it.stderr
+        assert it.stderr.readline().startswith(b"Reading the text to add")
+        until(lambda: select.select([theirs], [], [], 0)[0] == [])  # it has read them, and waits for more
+        it.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            it.wait(30)
+        it.kill()
+        assert it.wait(60) == 130
+    os.close(ours)
+    os.close(theirs)
+    assert corpus_files(settings.corpus_dir) == []
+
+
+SLOW = """
+import sys, threading
+from ingest import __main__ as cli, add
+def fetch(url, **_):
+    print("fetching", flush=True)
+    threading.Event().wait(3600)
+add.add_sources.__kwdefaults__["fetch"] = fetch
+cli.leave(cli.main(["add", "http://site.test/a"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_the_second_ctrl_c_waits_for_no_server(settings: Settings) -> None:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", SLOW], cwd=ROOT, **pipes) as it:
+        assert it.stdout
+        assert it.stderr
+        assert it.stdout.readline() == b"fetching\n"
+        it.send_signal(signal.SIGINT)
+        while b"Press Ctrl-C again" not in it.stderr.readline():
+            pass
+        it.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            it.wait(60)
+        it.kill()
+        assert it.wait(60) == 130
 
 
 def test_progress_tells_rate_and_time_left() -> None:

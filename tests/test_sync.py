@@ -179,6 +179,15 @@ def test_a_passage_out_of_reach_of_the_graph_ends_no_sync_and_is_found(
         assert passage not in dict(store.index.search(vector, 100)), "gone with its document"
 
 
+def test_hundreds_of_equal_passages_hide_no_other(settings: Settings, embedder: Embedder) -> None:
+    """HNSW finds no way out of a crowd of equal vectors, such as those of a long table of zeros."""
+    write(settings, *(article(random.Random(seed)) for seed in range(12)))
+    sync(settings, embedder=embedder)
+    write(settings, Document("x" * 300_000, Metadata("Long")))
+    assert sync(settings, embedder=embedder).passages > 300
+    assert check(settings) == []
+
+
 def test_ids_are_the_same_after_the_index_is_deleted(settings: Settings, embedder: Embedder) -> None:
     shutil.copy(ROOT / "corpus" / "north-koreas-own-pivot-to-asean.md", settings.corpus_dir)
     write(settings, article(random.Random(2)))
