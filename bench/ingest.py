@@ -74,9 +74,9 @@ def new_index(settings: Settings) -> Iterator[Settings]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tokens(texts: list[str]) -> dict[str, int]:
+def _tokens(texts: Sequence[str]) -> dict[str, int]:
     """How many texts, their tokens, and those that the embedder reads."""
-    lengths = [len(encoding.ids) for encoding in _untruncated().encode_batch(texts)]
+    lengths = [len(encoding.ids) for encoding in _untruncated().encode_batch(list(texts))]
     return {"chunks": len(texts), "tokens": sum(lengths), "read": sum(min(MAX_TOKENS, one) for one in lengths)}
 
 
