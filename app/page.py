@@ -20,13 +20,13 @@ from starlette.responses import JSONResponse, Response
 
 from app import doors
 from app.library import Library
-from app.room import Room
+from app.room import AT_DOORS, Room
 from ingest import UserError
 from ingest.settings import SOURCE_BYTES
 
 STATIC = Path(__file__).resolve().parent / "static"
 WAITING = 40  # questions that may wait for their turn; the next one is refused
-ANSWERING = 4  # at a time: the embedded model has as many slots
+ANSWERING = AT_DOORS  # at a time: who asks in the page waits no longer than who asks at /v1
 # How long an upload that was not added is kept, and how often that is looked at, in seconds.
 UPLOADS_KEPT = (3600, 3600)
 # Pages of which Gradio keeps its state; unless told, of the last 10,000 that were opened, some 70 kB each. Ours has

@@ -3,7 +3,6 @@
     python bench/build_sets.py squad OUT      # OUT/squad/questions.jsonl, OUT/squad/corpus/*.md
     python bench/build_sets.py news OUT       # OUT/news/...
     python bench/build_sets.py whole_news OUT # OUT/whole_news/dev.jsonl, heldout.jsonl, corpus/*.md
-    python bench/build_sets.py whole_news OUT # OUT/whole_news/corpus/*.md, no questions
 
 Then `CORPUS_DIR=OUT/squad/corpus INDEX_DIR=OUT/squad/index python -m ingest sync` and, with the
 same two variables, `python -m app evaluate OUT/squad/questions.jsonl`.
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, object]
+SEED = 7
 QUESTIONS = Path(__file__).resolve().parent / "questions"
 
 REMOVED_SHARE = 0.25  # of the squad articles: taken out whole, so that their questions have no answer
@@ -295,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder to write to; a folder named after the set is made in it")
     parser.add_argument("--answerable", type=int, default=60)
     parser.add_argument("--unanswerable", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args(arguments)
     name = f"retrieval/{SETS[options.set][0]}" if options.set in SETS else "extraction"
     data, out = data_folder() / name, options.out / options.set

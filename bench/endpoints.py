@@ -32,9 +32,13 @@ UNSET = dict.fromkeys(
 )
 
 
-def evaluated(questions: Path, settings: Mapping[str, str]) -> dict[str, Any]:
-    """The figures of `app evaluate` with only these settings; raises RuntimeError with what it said when it fails."""
+def evaluated(questions: Path, settings: Mapping[str, str], details: Path | None = None) -> dict[str, Any]:
+    """The figures of `app evaluate` with only these settings, every answer in `details` where that is named.
+
+    Raises RuntimeError with what it said when it fails.
+    """
     command = [sys.executable, "-m", "app", "evaluate", str(questions), "--json"]
+    command += ["--details", str(details)] if details else []
     done = subprocess.run(command, cwd=ROOT, env=os.environ | UNSET | dict(settings), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -83,9 +87,9 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("The same questions at three endpoints", header, rows)
 
 
-def drawn(count: int, folder: Path) -> Path:
-    """Every n-th question of the development set, as a file."""
-    lines = QUESTIONS.read_text(encoding="utf-8").splitlines()
+def every(questions: Path, count: int, folder: Path) -> Path:
+    """Every n-th question of a file, so that there are `count`, as a file in `folder`."""
+    lines = questions.read_text(encoding="utf-8").splitlines()
     chosen = folder / "questions.jsonl"
     chosen.write_text("\n".join(lines[:: max(1, len(lines) // count)][:count]) + "\n", encoding="utf-8")
     return chosen
@@ -97,7 +101,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=12, help="how many (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(drawn(options.questions, Path(folder)))
+        found = measured(every(QUESTIONS, options.questions, Path(folder)))
     write("endpoints", found, [table(found)])
 
 

@@ -6,9 +6,10 @@ Timed one after the other on the same articles, each into a new folder and with 
 before: the embedder alone on exactly the passages that `sync` embeds; `sync` of the corpus folder;
 both some rounds, in turns. Then, once, llama-index's SimpleDirectoryReader, IngestionPipeline,
 SentenceSplitter and ChromaVectorStore with Chroma's default embedder. Its default chunks have 1,024
-tokens, of which that embedder reads 256, so it also runs with chunks as small as ours. Computing
-time (of all threads) stands beside wall time, since another load on the machine bends the latter.
-Last, peak memory by size of the corpus (`bench.ingest_memory`).
+tokens, of which that embedder reads 256, so it also runs with chunks as small as ours; both with
+fp32 weights, as Chroma ships them, and with our int8 ones. Computing time (of all threads) stands
+beside wall time, since another load on the machine bends the latter. Last, peak memory by size of
+the corpus (`bench.ingest_memory`).
 """
 
 import argparse
@@ -17,23 +18,26 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.default_pipeline import chroma_models, llama_index
 from bench.ingest_memory import memory
 from bench.report import Table, data_folder, write
 from ingest.corpus import corpus_files, read_document, write_document
 from ingest.document import Document, Metadata
-from ingest.embed import MAX_TOKENS, MODEL_FILE, TOKENIZER_FILE, LocalEmbedder
+from ingest.embed import MAX_TOKENS, TOKENIZER_FILE, LocalEmbedder, _checked
 from ingest.settings import Settings, load_settings
 from ingest.split import embedding_text, split
 from ingest.sync import sync
 
-FITTING = 200  # tokens a chunk that, with what llama-index adds, fit the embedder's 256
-CHROMA_FILES = ("config.json", "special_tokens_map.json", "tokenizer_config.json", "vocab.txt")
+BARE, OURS = "the embedder alone", "ours, `sync`"
+# Chunks of 200 tokens, with what llama-index adds, fit the embedder's 256.
+CHUNKS = {"chunks of 200 tokens": 200, "its default chunks": None}
 
 
 def articles(kilobytes: int) -> Iterator[Document]:
@@ -70,77 +74,14 @@ def new_index(settings: Settings) -> Iterator[Settings]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def chroma_model(folder: Path | None) -> tuple[Any, str]:
-    """Chroma's default embedding function, and whose weights it runs.
-
-    It would fetch its own from its maker's bucket. Where they are not, our int8 ones of the same
-    model stand in: they are faster than its fp32, so the comparison favours it.
-    """
-    from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
-
-    from ingest.embed import _checked
-
-    function = ONNXMiniLM_L6_V2()
-    if folder or (function.DOWNLOAD_PATH / "onnx" / "model.onnx").exists():
-        function.DOWNLOAD_PATH = folder or function.DOWNLOAD_PATH
-        return function, f"fp32 of {folder}" if folder else "its own"
-    place = Path(tempfile.mkdtemp(prefix="bench-chroma-model-"))
-    (place / "onnx").mkdir()
-    (place / "onnx" / "model.onnx").write_bytes(_checked(MODEL_FILE))
-    (place / "onnx" / "tokenizer.json").write_bytes(_checked(TOKENIZER_FILE))
-    for name in CHROMA_FILES:  # it only asks whether they are there
-        (place / "onnx" / name).touch()
-    function.DOWNLOAD_PATH = place
-    return function, "our int8 weights"
-
-
-def llama_index(corpus: Path, function: Any, chunk_size: int | None) -> dict[str, int]:
-    """llama-index's default pipeline over the corpus folder; returns what it stored."""
-    import chromadb
-    from llama_index.core import SimpleDirectoryReader
-    from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.ingestion import IngestionPipeline
-    from llama_index.core.node_parser import SentenceSplitter
-    from llama_index.vector_stores.chroma import ChromaVectorStore
-
-    class Chroma(BaseEmbedding):
-        """Chroma's function in llama-index's clothes."""
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return function([query])[0].tolist()
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_query_embedding(query)
-
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_query_embedding(text)
-
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return [vector.tolist() for vector in function(texts)]
-
-    folder = tempfile.mkdtemp(prefix="bench-llama-index-")
-    try:
-        client = chromadb.PersistentClient(folder)
-        store = ChromaVectorStore(chroma_collection=client.get_or_create_collection("passages"))
-        splitter = SentenceSplitter(chunk_size=chunk_size, chunk_overlap=0) if chunk_size else SentenceSplitter()
-        pipeline = IngestionPipeline(transformations=[splitter, Chroma()], vector_store=store)
-        nodes = pipeline.run(documents=SimpleDirectoryReader(str(corpus)).load_data())
-        client.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return _tokens([node.get_content("embed") for node in nodes])
-
-
-def _tokens(texts: list[str]) -> dict[str, int]:
+def _tokens(texts: Sequence[str]) -> dict[str, int]:
     """How many texts, their tokens, and those that the embedder reads."""
-    lengths = [len(encoding.ids) for encoding in _untruncated().encode_batch(texts)]
+    lengths = [len(encoding.ids) for encoding in _untruncated().encode_batch(list(texts))]
     return {"chunks": len(texts), "tokens": sum(lengths), "read": sum(min(MAX_TOKENS, one) for one in lengths)}
 
 
 def _untruncated() -> Any:
     from tokenizers import Tokenizer
-
-    from ingest.embed import _checked
 
     tokenizer = Tokenizer.from_str(_checked(TOKENIZER_FILE).decode("utf-8"))
     tokenizer.no_truncation()
@@ -148,24 +89,27 @@ def _untruncated() -> Any:
     return tokenizer
 
 
-def run(settings: Settings, rounds: int, model: Path | None) -> tuple[dict[str, Any], str]:
-    """Every system's seconds, round by round, and what it stored."""
+def run(settings: Settings, rounds: int, models: Mapping[str, Any]) -> dict[str, Any]:
+    """Every system's seconds, round by round, and what it stored; `models` are Chroma's by their weights."""
     embedder = LocalEmbedder()
     documents = [read_document(path) for path in corpus_files(settings.corpus_dir)]
     texts = [embedding_text(document.metadata, passage) for document in documents for passage in split(document)]
-    function, weights = chroma_model(model)
-    warm_up(embedder, function)
-    systems: dict[str, list[dict[str, float]]] = {"bare": [], "ours": [], "default": [], "fitting": []}
-    stored = {"ours": {**_tokens(texts), "characters": sum(len(document.text) for document in documents)}}
+    for function in models.values():
+        warm_up(embedder, function)
+    systems: dict[str, list[dict[str, float]]] = {BARE: [], OURS: []}
+    stored = {OURS: {**_tokens(texts), "characters": sum(len(document.text) for document in documents)}}
     for _ in range(rounds):
-        systems["bare"].append(timed(lambda: embedder.embed(texts)))
+        systems[BARE].append(timed(lambda: embedder.embed(texts)))
         with new_index(settings) as fresh:
-            systems["ours"].append(timed(lambda: sync(fresh, embedder=embedder)))
-    for name, size in (("default", None), ("fitting", FITTING)):
-        found: list[dict[str, int]] = []
-        systems[name].append(timed(lambda: found.append(llama_index(settings.corpus_dir, function, size))))  # noqa: B023
-        stored[name] = found[0]
-    return {"seconds": systems, "stored": stored}, weights
+            systems[OURS].append(timed(lambda: sync(fresh, embedder=embedder)))
+    for chunks, size in CHUNKS.items():
+        for weights, function in models.items():
+            found: list[Sequence[str]] = []
+            work = partial(llama_index, settings.corpus_dir, function, size)
+            name = f"llama-index, {chunks}, {weights}"
+            systems[name] = [timed(lambda: found.append(work()))]  # noqa: B023
+            stored[name] = _tokens(found[0])
+    return {"seconds": systems, "stored": stored}
 
 
 def warm_up(embedder: LocalEmbedder, function: Any) -> None:
@@ -192,44 +136,39 @@ def main() -> None:
         settings = load_settings({"CORPUS_DIR": place, "INDEX_DIR": f"{place}-index"}, Path(place) / "no.env")
         for document in articles(options.kilobytes):
             write_document(settings.corpus_dir, document)
-        found, weights = run(settings, options.rounds, options.chroma_model)
+        with chroma_models(options.chroma_model) as models:
+            found = run(settings, options.rounds, models)
     sizes, table = memory()
-    write("ingest", {"weights": weights, **shares(found), **found, "memory": sizes}, [rates(found, weights), table])
+    write("ingest", {**shares(found), **found, "memory": sizes}, [rates(found), table])
 
 
-def shares(found: dict[str, Any]) -> dict[str, float]:
-    """Ours against the bare embedder, and the others' time against ours; wall and computing."""
-    told = {}
-    for kind in ("wall", "computing"):
-        told[f"share_of_bare_{kind}"] = round(_ratio(found, "bare", "ours", kind), 3)
-        for name in ("default", "fitting"):
-            told[f"times_{name}_{kind}"] = round(_ratio(found, name, "ours", kind), 3)
-    return told
+def shares(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Ours as a share of the bare embedder's rate, and the others' time over ours; wall and computing."""
+    kinds = ("wall", "computing")
+    others = [name for name in found["seconds"] if name not in (BARE, OURS)]
+    return {
+        "share_of_bare": {kind: round(_ratio(found, BARE, OURS, kind), 3) for kind in kinds},
+        "times_ours": {name: {kind: round(_ratio(found, name, OURS, kind), 3) for kind in kinds} for name in others},
+    }
 
 
-def _ratio(found: dict[str, Any], of: str, to: str, kind: str) -> float:
+def _ratio(found: Mapping[str, Any], of: str, to: str, kind: str) -> float:
     """Of two systems' seconds: round by round, then the median; what ran once, against the median of the other."""
     a, b = ([one[kind] for one in found["seconds"][name]] for name in (of, to))
     return median(x / y for x, y in zip(a, b, strict=True)) if len(a) == len(b) else median(a) / median(b)
 
 
-def rates(found: dict[str, Any], weights: str) -> Table:
+def rates(found: Mapping[str, Any]) -> Table:
     """What each embedded, and in what time."""
     seconds, stored = found["seconds"], found["stored"]
-    names = {
-        "bare": "the embedder alone",
-        "ours": "ours, `sync`",
-        "fitting": f"llama-index, chunks of {FITTING} tokens",
-        "default": "llama-index, its default chunks",
-    }
     rows = []
-    for name, label in names.items():
-        what = stored.get(name, stored["ours"])
+    for name in seconds:
+        what = stored.get(name, stored[OURS])
         wall, computing = (median(one[kind] for one in seconds[name]) for kind in ("wall", "computing"))
-        ratios = [_ratio(found, name, "ours", kind) for kind in ("wall", "computing")]
+        ratios = [_ratio(found, name, OURS, kind) for kind in ("wall", "computing")]
         rows.append(
             (
-                label,
+                name,
                 str(what["chunks"]),
                 f"{what['read']:,} of {what['tokens']:,}",
                 f"{wall:.1f} / {computing:.1f}",
@@ -238,11 +177,13 @@ def rates(found: dict[str, Any], weights: str) -> Table:
             )
         )
     return Table(
-        f"Ingest of {stored['ours']['characters'] / 1000:,.0f} kB of text",
+        f"Ingest of {stored[OURS]['characters'] / 1000:,.0f} kB of text",
         ("", "passages", "tokens embedded", "seconds, wall / computing", "tokens/s", "times ours"),
         rows,
-        f"Chroma's default embedder ran {weights}. Of llama-index's default chunks it reads the first "
-        f"{MAX_TOKENS} tokens and nothing of the rest: the search knows that much of the text only.",
+        "The weights are those of Chroma's default embedder, which ships fp32. Ours are the same model's in int8, "
+        "which onnxruntime turns into fp32 while it loads: the arithmetic of both is fp32, and so is their speed. "
+        f"Of llama-index's default chunks it reads the first {MAX_TOKENS} tokens and nothing of the rest: the search "
+        "knows that much of the text only.",
     )
 
 

@@ -1,10 +1,12 @@
 """Many users at once through the real app: errors, mixed-up sessions, waiting times, fairness, memory.
 
-    python -m bench.load --users 20 --minutes 10
+    python -m bench.load                          # 1, 5, 20 and 50 users: 20 for ten minutes, the others for one
+    python -m bench.load --users 20 --minutes 2
 
-The app runs as a process of its own; the model is a scripted one on loopback, so that the figures are
-the app's. Half of the users ask through the page's queue, half at /v1. Each question carries a code
-that the model repeats: it must come back to the one who asked, and to no one else.
+The app runs as a process of its own for each number of users; the model is a scripted one on loopback, so
+that the figures are the app's. Every second user asks in a page, the others at /v1. Each question carries a
+code that the model repeats: it must come back to the one who asked, and to no one else. Who is told at /v1
+that too many ask waits a second and asks again, as clients of that protocol do; that is counted as refused.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,17 @@ from tests.app_kit import App, Page, running
 from tests.servers.obedient import ObedientServer
 
 QUESTION = "How many special economic zones is North Korea developing? My code is {code}."
+Ask = Callable[[str], tuple[str, dict[str, Any]]]  # a question -> what was told, and its times
+NOTE = (
+    "The scripted model writes 50 words a second. Times are the app's own but for the whole answer, which the user "
+    "measures, waiting included."
+)
 CODE = re.compile(r"code-[0-9a-f]{12}")
 PIECE_SECONDS = 0.02  # a model of 50 pieces a second
 RSS_EVERY = 2.0  # seconds
+MINUTES = {1: 1.0, 5: 1.0, 20: 10.0, 50: 1.0}  # of each number of users
+TOO_MANY = 429
+AGAIN = 1.0  # seconds until one who was refused asks again
 
 
 def say(question: str, prompt: str) -> Iterator[str]:
@@ -45,13 +55,17 @@ def say(question: str, prompt: str) -> Iterator[str]:
 
 @dataclass
 class Seen:
-    """What the users saw, in milliseconds; `mixed` are answers with another's code, or without one's own."""
+    """What the users saw, in milliseconds; `mixed` are answers with another's code, or without one's own.
+
+    `answers` counts those of each user, `refused` how often one had to ask again.
+    """
 
     retrieve: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     total: list[float] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
     answers: dict[int, int] = field(default_factory=dict)
     rss: list[int] = field(default_factory=list)
 
@@ -81,6 +95,9 @@ def figures(seen: Seen, users: int, seconds: float) -> dict[str, Any]:
         "answers": sum(asked),
         "fewest_of_a_user": min(asked),
         "most_of_a_user": max(asked),
+        "of_each_at_v1": _ends(asked[0::2]),
+        "of_each_in_the_page": _ends(asked[1::2]),
+        "refused": len(seen.refused),
         "errors": len(seen.errors),
         "first_errors": seen.errors[:5],
         "mixed": len(seen.mixed),
@@ -94,13 +111,13 @@ def figures(seen: Seen, users: int, seconds: float) -> dict[str, Any]:
 
 
 def _user(app: App, number: int, end: float, seen: Seen) -> None:
-    ask = _by_page if number % 2 else _by_door
     with httpx.Client(base_url=app.url, trust_env=False, timeout=300) as client:
+        ask = _by_page(Page.open(client)) if number % 2 else _by_door(client, lambda: seen.refused.append(number))
         while time.monotonic() < end:
             code = f"code-{secrets.token_hex(6)}"
             started = time.monotonic()
             try:
-                told, timings = ask(client, QUESTION.format(code=code))
+                told, timings = ask(QUESTION.format(code=code))
             except Exception as error:  # noqa: BLE001 - every fault is counted, whatever it is
                 seen.errors.append(f"{type(error).__name__}: {error}"[:200])
                 continue
@@ -112,17 +129,30 @@ def _user(app: App, number: int, end: float, seen: Seen) -> None:
                 seen.mixed.append(told[:200])
 
 
-def _by_page(client: httpx.Client, question: str) -> tuple[str, dict[str, Any]]:
-    told = Page.open(client).ask(question)
-    if told["phase"] != "done":
-        raise RuntimeError(told["error"])
-    return json.dumps(told), told["end"]["json"]["timings"]
+def _by_page(page: Page) -> Ask:
+    """Asks in a page that stays open."""
+
+    def ask(question: str) -> tuple[str, dict[str, Any]]:
+        told = page.ask(question)
+        if told["phase"] != "done":
+            raise RuntimeError(told["error"])
+        return json.dumps(told), told["end"]["json"]["timings"]
+
+    return ask
 
 
-def _by_door(client: httpx.Client, question: str) -> tuple[str, dict[str, Any]]:
-    reply = client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": question}]})
-    reply.raise_for_status()
-    return reply.text, reply.json()["answer"]["timings"]
+def _by_door(client: httpx.Client, refused: Callable[[], None]) -> Ask:
+    """Asks at /v1, again where too many do."""
+
+    def ask(question: str) -> tuple[str, dict[str, Any]]:
+        asked = {"messages": [{"role": "user", "content": question}]}
+        while (reply := client.post("/v1/chat/completions", json=asked)).status_code == TOO_MANY:
+            refused()
+            time.sleep(AGAIN)
+        reply.raise_for_status()
+        return reply.text, reply.json()["answer"]["timings"]
+
+    return ask
 
 
 def _memory(pid: int, end: float, seen: Seen) -> None:
@@ -137,19 +167,48 @@ def _percentile(values: list[float], percent: int) -> float | None:
     return round(float(np.percentile(values, percent)), 1) if values else None
 
 
+def _ends(asked: list[int]) -> tuple[int, int] | None:
+    return (min(asked), max(asked)) if asked else None
+
+
+def table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each number of users."""
+    rows = []
+    for found in runs:
+        times = (found[name] for name in ("retrieve_p95_ms", "first_token_p95_ms", "total_p95_ms"))
+        ends = (found[name] for name in ("of_each_in_the_page", "of_each_at_v1"))
+        rss, growth = found["rss_mb"], found["rss_growth"]
+        rows.append(
+            (
+                str(found["users"]),
+                f"{found['seconds'] / 60:g} min",
+                *(str(found[name]) for name in ("answers", "errors", "mixed", "refused")),
+                *("-" if one is None else f"{one:,.0f}" for one in times),
+                *("-" if one is None else f"{one[0]} to {one[1]}" for one in ends),
+                f"{rss[-1]} MB" + ("" if growth is None else f", {100 * growth:+.1f} %"),
+            )
+        )
+    header = (
+        "users", "time", "answers", "errors", "mixed up", "refused", "retrieve, p95 ms", "first token", "whole answer",
+        "answers of each in the page", "at /v1", "memory at the end, since the first fifth",
+    )  # fmt: skip
+    return Table("Many users at once", header, rows, NOTE)
+
+
 def main() -> None:
-    """Run it on a copy of the seed article, print the table, write bench/results/load.json."""
+    """Run them on a copy of the seed article, one after another, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--users", type=int, nargs="+", default=list(MINUTES))
+    parser.add_argument("--minutes", type=float, help="for each number of users (default: 10 for 20, else 1)")
     options = parser.parse_args()
+    runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, ObedientServer(say) as model:
         places = {"CORPUS_DIR": str(ROOT / "corpus"), "INDEX_DIR": f"{folder}/index"}
         sync(load_settings(places, dotenv=Path("no.env")))
-        with running(Path(folder), OPENAI_BASE_URL=model.url, **places) as app:
-            found = load(app, options.users, 60 * options.minutes)
-    rows = [(name.replace("_", " "), str(value)) for name, value in found.items()]
-    write("load", found, [Table("Load", ("what", "seen"), rows)])
+        for users in options.users:
+            with running(Path(folder), OPENAI_BASE_URL=model.url, **places) as app:
+                runs.append(load(app, users, 60 * (options.minutes or MINUTES.get(users, 1.0))))
+            write("load", {"runs": runs}, [table(runs)])
 
 
 if __name__ == "__main__":
