@@ -30,6 +30,13 @@ _OPENS_MID_TALK = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_THE_ARTICLE = re.compile(r"\b(?:article|author|writer|text)\b", re.IGNORECASE)
+# "How many members of ASEAN signed it?": in a question of one clause, what ends it is not who stands before it.
+_ENDS_IN_PRONOUN = re.compile(r"\b(?:it|them|him|her)\s*[?.]*$", re.IGNORECASE)
+_SEVERAL_CLAUSES = re.compile(
+    r"[,;:]|(?<=\w )(?:and|or|but|when|if|after|before|while|since|because|that|who|which|whose|where|than)\b"
+    r"|\bto (?!it\b|them\b|him\b|her\b)[a-z]",
+    re.IGNORECASE,
+)
 FEW_WORDS = 3
 SOME_WORDS = 5
 
@@ -62,6 +69,8 @@ def leans(question: str, history: Sequence[Turn]) -> bool:
     name = _NAME.search(bare)
     if name and re.match(r"\s*(?:in|on|at|with|by|for|if|after|before|during)\b", bare, re.IGNORECASE):
         return False  # "In his speech, what did Kim ...": the name comes after its pronoun.
+    if name and _ENDS_IN_PRONOUN.search(bare) and not _SEVERAL_CLAUSES.search(bare):
+        return True
     before = bare[: name.start()] if name else bare
     if _PERSON.search(before):
         return True

@@ -20,6 +20,8 @@ LEANING = [
     "Since when has it been so?",
     "how much?",
     "Which of them are new?",
+    "How many members of ASEAN have signed on to it?",
+    "What does Xi Jinping think of them?",
 ]
 ALONE = [
     "How much does North Korea owe Russia from the Soviet days?",
@@ -27,6 +29,9 @@ ALONE = [
     "What is this article about?",
     "Which football club has won the Champions League most often?",
     "Is there a river in Vietnam?",
+    "What became of the observatory after Maria Lindt had left it?",
+    "Which bank did China plan, and who signed on to it?",
+    "Why does Kim Jong-un want the army to obey him?",
 ]
 
 
@@ -56,7 +61,7 @@ def test_stands_alone(question: str):
 
 
 def test_questions_of_the_article_are_told_apart():
-    for name in ("article_dev", "article_heldout"):
+    for name in ("article_dev", "article_heldout", "article_followups"):
         lines = (ROOT / "bench" / "questions" / f"{name}.jsonl").read_text("utf-8").splitlines()
         for line in map(json.loads, lines):
             history = tuple(Turn(q, a) for q, a in zip(line["history"][::2], line["history"][1::2], strict=True))

@@ -2,12 +2,14 @@
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = {name: ROOT / "bench" / "questions" / f"article_{name}.jsonl" for name in ("dev", "heldout")}
+MIXED = ("dev", "heldout")  # all kinds of questions
+SETS = {name: ROOT / "bench" / "questions" / f"article_{name}.jsonl" for name in (*MIXED, "followups")}
 ANSWERABLE = {
     "fact", "list", "why", "compare", "quote", "multi", "yesno", "paraphrase",
     "summary", "followup", "followup_standalone", "typo",
@@ -43,7 +45,7 @@ def test_lines_have_the_documented_shape(name):
         assert all(fact and all(text.strip() for text in fact) for fact in row["answer"]), row["id"]
 
 
-def test_ids_are_unique_over_both_sets():
+def test_ids_are_unique_over_all_sets():
     ids = [row["id"] for name in SETS for row in read(name)]
     assert len(ids) == len(set(ids))
 
@@ -56,7 +58,7 @@ def test_kind_tells_whether_the_article_has_the_answer(name):
         assert row["kind"] in ((ANSWERABLE if answered else UNANSWERABLE) | {"false_premise"}), row["id"]
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", MIXED)
 def test_each_kind_is_there_and_about_six_in_ten_are_answerable(name):
     rows = read(name)
     assert {row["kind"] for row in rows} == ANSWERABLE | UNANSWERABLE | {"false_premise"}
@@ -100,8 +102,9 @@ def test_follow_ups_have_a_standalone_twin(name):
 
 
 def test_the_sets_share_no_question():
-    dev, heldout = ({re.sub(r"\W+", " ", plain(row["question"])).strip() for row in read(name)} for name in SETS)
-    assert not dev & heldout
+    sets = [{re.sub(r"\W+", " ", plain(row["question"])).strip() for row in read(name)} for name in SETS]
+    for one, other in combinations(sets, 2):
+        assert not one & other
 
 
 def test_both_sets_together_cover_every_paragraph(articles):
