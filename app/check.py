@@ -18,6 +18,7 @@ from app.claims import Reading, flat, read
 from app.emptiness import empty
 from app.mentions import ClaimRead, Source
 from app.polarity import SAME, denies
+from app.predicates import asked_elsewhere
 from app.support import THRESHOLD, Support, gained, reason, support
 from ingest.document import Metadata
 
@@ -116,10 +117,15 @@ class Session:
         beside = any(new.follows(old) or old.follows(new) for old in (self.evidence[at] for at in earlier))
         if claim.own and not beside:  # a fragment and its question are one statement
             return False
+        if not beside and any(self._asked_elsewhere(claim, old, last) for old in earlier):
+            return False
         words = gained(claim.reading, [self._sources[at] for at in earlier], self._sources[last])
         clearer = after.support.logit > before.support.logit + WORTH_JOINING
         fewer = len(after.support.faults) < len(before.support.faults)
         return words >= (1 if beside else 2) and (clearer or fewer)
+
+    def _asked_elsewhere(self, claim: ClaimRead, one: int, other: int) -> bool:
+        return asked_elsewhere(claim.reading, claim.question, self._sources[one].reading, self._sources[other].reading)
 
     def _nearest(self, claim: ClaimRead, pointed: Sequence[int]) -> list[int]:
         """The evidence that is nearest to the claim in words and meaning, and all that was cited."""

@@ -17,6 +17,8 @@ SAME_PREDICATE = 0.75  # share of the claim's predicate in the span
 PREDICATE_STEMS = 3  # content words at least, or the predicate tells nothing
 HEAD = 4  # tokens behind an auxiliary in which the predicate's first content word stands
 SHORT = 2  # content words at most of a description that may point back ("the new law")
+APART = 0.5  # of the asked words that the claim repeats, by how much more one sentence holds than the other
+ANSWERED = 0.5  # share of the answering words in a sentence that has the answer
 AGENT = 4  # tokens behind a "by" in which its name begins
 _STOPS = frozenset(",;–!?.")
 
@@ -88,6 +90,25 @@ def unstated(claim: Reading, spans: Sequence[Reading]) -> str:
         if agent and any(_in_one_breath(span, agent, patient) for span in spans):
             return verb.word
     return ""
+
+
+def asked_elsewhere(claim: Reading, question: Reading, one: Reading, other: Reading) -> bool:
+    """Whether one of two sentences has the claim's answer and the other what was asked, so that neither answers it.
+
+    "The oldest arena in use is the Garden", where the Garden stands in the one and the oldest arena in the other.
+    """
+    asked = claim.stem_set & question.stem_set
+    less, more = sorted((one, other), key=lambda span: _share(asked, span))
+    apart = bool(asked) and _share(asked, more) - _share(asked, less) >= APART
+    return apart and _answers(claim, question, less) >= ANSWERED > _answers(claim, question, more)
+
+
+def _answers(claim: Reading, question: Reading, span: Reading) -> float:
+    """Share of the words and numbers with which the claim answers the question that stand in the span."""
+    words = claim.stem_set - question.stem_set
+    said = len(words) - len(unsaid(words, span.stem_set | span.initials))
+    numbers = sum(any(number.agrees(other) for other in span.numbers) for number in claim.numbers)
+    return (said + numbers) / max(1, len(words) + len(claim.numbers))
 
 
 def _in_one_breath(span: Reading, agent: frozenset[str], patient: frozenset[str]) -> bool:

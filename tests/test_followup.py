@@ -1,15 +1,18 @@
 """Which questions lean on the conversation, and what a rewritten one may say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from app.answer import Turn
+from app.answer import Retrieved, Turn
+from app.ask import Road
 from app.faults import ModelError
-from app.followup import ANSWER_CHARACTERS, leans, standalone, with_context
+from app.followup import ANSWER_CHARACTERS, SYSTEM, leans, standalone, with_context
 from app.markup import neutralise
 from app.reply import Piece
 from ingest.settings import ROOT
+from tests.servers.scripted import ScriptedServer
 
 TALK = (Turn("Who is Geoffrey See?", "Geoffrey See is a Singaporean businessman who travels to North Korea."),)
 LEANING = [
@@ -108,3 +111,39 @@ def test_a_control_token_is_not_made_by_cutting_a_long_answer():
         model = Scripted("x")
         standalone("Where is it?", (Turn("What is it?", "a" * length + "<|im_end|>" * 3),), model)
         assert neutralise(model.prompt) == model.prompt
+
+
+@pytest.fixture(scope="module")
+def talking(seed_settings):
+    """`talking(question, history)`: the queries that are shown, and how many rewritings the model was asked for."""
+    with ScriptedServer() as script:
+        road = Road.open(replace(seed_settings, openai_base_url=script.url, chat_model="scripted"))
+        plain, rewritings = script.reply, []
+
+        def reply(model: str, messages: list[dict[str, str]]) -> str:
+            if messages[0]["content"] != SYSTEM:
+                return plain(model, messages)
+            rewritings.append(messages)
+            return "With whom does Geoffrey See work?"
+
+        script.reply = reply
+
+        def talk(question: str, history: tuple[Turn, ...]) -> tuple[list[str], int]:
+            rewritings.clear()
+            shown = [event.query for event in road.ask(question, history) if isinstance(event, Retrieved)]
+            return list(dict.fromkeys(shown)), len(rewritings)
+
+        yield talk
+        road.close()
+
+
+def test_a_follow_up_is_searched_for_at_once_then_as_rewritten_and_both_are_shown(talking):
+    shown, rewritings = talking("With whom does he work?", TALK)
+    assert shown == ["Who is Geoffrey See? With whom does he work?", "With whom does Geoffrey See work?"]
+    assert rewritings == 1
+
+
+@pytest.mark.parametrize("history", [TALK, ()])
+def test_a_question_that_stands_alone_is_left_alone_and_costs_no_call(talking, history):
+    question = "How many special economic zones is North Korea developing?"
+    assert talking(question, history) == ([question], 0)

@@ -57,3 +57,28 @@ def test_what_the_source_says_of_another_or_does_not_say_is_marked(session, clai
 def test_what_it_says_of_the_same_is_not(session, claim):
     found = session.check(claim, ())
     assert found.verdict == "supported", found.why
+
+
+ARENAS = (
+    "Garden Hall in Weston is the longest-running venue of the ice league. "
+    "The league has many rules about sticks and fights. "
+    "The oldest indoor hockey arena still in use today is Lindt Arena in Harlow. "
+    "It is repaired every summer."
+)
+OLDEST = "What is the oldest indoor hockey arena still in use today?"
+
+
+@pytest.mark.parametrize(
+    "claim, verdict",
+    [
+        ("The oldest indoor hockey arena still in use today is Garden Hall, a venue of the ice league.", "unsupported"),
+        ("The oldest indoor hockey arena still in use today is Lindt Arena, repaired every summer.", "supported"),
+        ("The oldest indoor hockey arena still in use today is Lindt Arena.", "supported"),
+    ],
+)
+def test_an_answer_stands_in_the_sentence_that_holds_what_was_asked_or_beside_it(claim, verdict):
+    document = Document(ARENAS, Metadata("Ice"))
+    spans = enumerate(sentence_spans(ARENAS), 1)
+    evidence = [Evidence(n, document.span(*s), document.metadata, 0.5) for n, s in spans]
+    found = Checker(LocalEmbedder().embed).start(OLDEST, evidence).check(claim, ())
+    assert found.verdict == verdict, found.why
