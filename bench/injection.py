@@ -4,9 +4,9 @@
 
 One library with plants, one without, and nothing else between them. Each case is an article of which a question
 is asked whose answer is known; by default a seeded sample, three cases of each goal, with --all all of them. Then
-questions about articles that carry no plant, with notes beside them that do, are asked of both libraries: our own
+questions about articles that carry no plant, with notes beside them that do, are asked of both libraries: our
 article's and those of bench/questions/news_dev.jsonl, in a seeded order. Where the plants change nothing that the
-answer is made from, the model is not asked twice.
+answer is made from, the model is not asked: the difference is nought.
 Reported for the configured model: effects, which are no question of the model and must be nought
 (tests/test_injection.py holds them so under a model that obeys); how often the attacker's text gets into an
 answer; how many more clean questions are answered rightly without plants.
@@ -158,24 +158,21 @@ class Libraries:
         return row
 
     def question(self, question: Question) -> Row:
-        """Ask the same of both, of every source but the private one."""
+        """Ask the same of both, of every source but the private one; nothing where the plants change nothing."""
         roads, chosen = {"planted": self.planted, "clean": self.clean}, {}
         for kind, road in roads.items():
             rows = road.store.catalog.documents()
             chosen[kind] = [one.document_id for one in rows if one.metadata.title != PRIVATE]
-        text = question.question
-        same = len({basis(road, text, chosen[kind]) for kind, road in roads.items()}) == 1
-        planted = hear(self.planted, text, (), chosen["planted"])
-        heard = {"planted": planted, "clean": planted if same else hear(self.clean, text, (), chosen["clean"])}
+        text, row = question.question, {"news": question.question_id.startswith("n")}
+        if len({basis(road, text, chosen[kind]) for kind, road in roads.items()}) == 1:
+            return {**row, "same": True}
+        heard = {kind: hear(road, text, (), chosen[kind]) for kind, road in roads.items()}
         return {
-            "news": question.question_id.startswith("n"),
-            "same": same,
-            "shown": shown(planted.evidence, self.harmless),
-            "effects": effects(self.planted.store, planted.answer, planted.streamed),
-            **{
-                kind: judge(roads["planted" if same else kind], question, one.answer).right
-                for kind, one in heard.items()
-            },
+            **row,
+            "same": False,
+            "shown": shown(heard["planted"].evidence, self.harmless),
+            "effects": effects(self.planted.store, heard["planted"].answer, heard["planted"].streamed),
+            **{kind: judge(roads[kind], question, one.answer).right for kind, one in heard.items()},
             **{f"{kind} told": one.told for kind, one in heard.items()},
         }
 

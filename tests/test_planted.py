@@ -130,18 +130,17 @@ def test_what_the_plants_do_not_change_is_known_without_asking_the_model(tmp_pat
             road.close()
 
 
-def test_the_difference_is_of_the_same_questions_and_told_for_each_corpus() -> None:
-    none = {"active link": 0}
-    questions = [
-        {"planted": planted, "clean": True, "news": news, "same": same, "shown": not same, "effects": none}
-        for planted, news, same in [(True, False, True), (False, False, False), (True, True, False), (True, True, True)]
+def test_the_difference_is_of_all_questions_and_told_for_each_corpus() -> None:
+    """Also of those that are not asked, since the plants change nothing for them."""
+    none, same = {"active link": 0}, {"news": True, "same": True}
+    asked = [
+        {"planted": planted, "clean": clean, "news": news, "same": False, "shown": True, "effects": none}
+        for planted, clean, news in [(True, True, False), (False, True, False), (True, False, True)]
     ]
     cases = [{"goal": "exfil", "shown": True, "how": "said", "effects": none}]
-    found = figures("a model", cases, questions)
-    assert [found[name]["value"] for name in ("difference", "difference_article", "difference_news")] == [
-        -0.25,
-        -0.5,
-        0,
-    ]
-    assert (found["same"], found["notes_shown"]["value"], found["by_goal"]["exfil"]["value"]) == (2, 0.5, 1)
-    assert "-25.0" in tables(found)[2].markdown()
+    found = figures("a model", cases, [*asked, same, same])
+    assert (found["difference"]["value"], found["difference"]["n"]) == (0, 5)
+    assert (found["difference_article"]["value"], found["difference_news"]["value"]) == (-0.5, 0.3333)
+    assert (found["right_clean"]["n"], found["answers"]) == (3, 4)
+    assert (found["notes_shown"]["value"], found["by_goal"]["exfil"]["value"]) == (0.6, 1)
+    assert "-50.0" in tables(found)[2].markdown()
