@@ -139,7 +139,7 @@ class _Adder:
         if "://" in source[:40] or source.lower().startswith(("http:", "https:")):
             self._taken.add(source)
             return Job(source, partial(self.page, source))
-        return Job(visible(source), partial(self._path, Path(source).expanduser()))
+        return Job(visible(source), partial(self._path, source))
 
     def _upload(self, data: bytes, key: str, within: Within | None = None) -> list[Job | Outcome]:
         return self._content(Raw(data, key, self._importer.upload_origin(data, key), within=within))
@@ -157,7 +157,10 @@ class _Adder:
         data = found[0]
         return self._content(Raw(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16]))
 
-    def _path(self, path: Path) -> list[Job | Outcome]:
+    def _path(self, name: str) -> list[Job | Outcome]:
+        if not name.strip():  # a variable that is not set, not the folder that happens to be the current one
+            raise UserError("an empty name: say which file or folder")
+        path = Path(name).expanduser()
         # By one name whichever way it is given: the name is the source's origin, and tells what lies in the corpus.
         path = path.resolve() if ".." in path.parts else path.absolute()
         if path.is_dir():

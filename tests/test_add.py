@@ -231,6 +231,17 @@ def test_one_bad_source_never_stops_the_rest(settings: Settings, source: Path) -
     }
 
 
+def test_an_empty_name_does_not_add_the_current_folder(
+    settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "a.txt").write_text("Words.", encoding="utf-8")
+    monkeypatch.chdir(source)
+    report = add_sources(settings, [""])
+    assert counts(report) == (0, 0, 0, 1)
+    assert report.failed[0].reason == "an empty name: say which file or folder"
+    assert counts(add_sources(settings, ["."])) == (1, 0, 0, 0)
+
+
 def test_an_unforeseen_fault_is_one_named_failure(
     settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

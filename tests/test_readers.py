@@ -308,6 +308,18 @@ def test_rtf() -> None:
     assert (document.metadata.title, document.metadata.author) == ("Quarterly", "J. Doe")
 
 
+def test_rtf_notes_are_marked_and_kept() -> None:
+    source = (
+        rb"{\rtf1\ansi\ansicpg1252 It opened in 1932.{\super\chftn}{\footnote\pard\plain{\super\chftn} See the "
+        rb"{\i report} \{of M\'fcller\}, 1933.\par} It carried trams.\par "
+        rb"Later{\super\chftn{\*\footnote\chftn\pard In 1940.}} it closed.\par}"
+    )
+    assert read(source, "x.rtf").text == (
+        "It opened in 1932.[1] It carried trams.\n\nLater[2] it closed.\n\n"
+        "[1] See the report {of Müller}, 1933.\n\n[2] In 1940."
+    )
+
+
 def test_eml_takes_the_plain_body() -> None:
     message = EmailMessage()
     message["Subject"] = "Größere Pläne"
@@ -516,6 +528,7 @@ def test_dates_of_front_matter_are_read_as_yaml_has_them(written: str, iso: str 
             "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний.",
         ),
         ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+        ("iso2022_jp", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
         ("gb18030", "床前明月光，疑是地上霜。举头望明月，低头思故乡。这是一首非常有名的诗。"),
         ("euc-kr", "나랏말싸미 듕귁에 달아 문자와로 서르 사맛디 아니할쎄 이런 전차로 어린 백성이"),
     ],

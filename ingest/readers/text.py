@@ -7,6 +7,7 @@ charset-normalizer (MIT), Windows-1252.
 
 import codecs
 import re
+from contextlib import suppress
 
 import yaml
 
@@ -33,6 +34,7 @@ _REFUSED = {
     "cp037",
 }
 _SAMPLE = 64_000
+_ISO_2022_JP = re.compile(rb"\x1b\$(?:[@B]|\(D)")
 _NAMES = ("name", "full_name", "display_name", "title")  # of a person or a thing that front matter describes
 _NULLS = ("~", "null", "Null", "NULL")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -47,6 +49,9 @@ def decode(data: bytes, declared: str | None = None) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         text = ""
+    if _ISO_2022_JP.search(data[:_SAMPLE]):  # Japanese mail: all of it is ASCII, and so would pass for that
+        with suppress(UnicodeDecodeError):
+            return data.decode("iso2022_jp_ext")
     if text and "\0" not in text[:1000]:
         return text
     guess = _wide(data) or (declared and _known(declared)) or None
