@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,7 +20,8 @@ from ingest.embed_endpoint import EmbedderError
 from ingest.lexical import K1, guess_language, tokens
 from ingest.store import Store
 
-EMBEDDED = 16  # sentences of one query that are embedded: those with the best cheap score
+EMBEDDED = 16  # sentences of one query that are embedded, at most: those with the best cheap score
+EMBEDDED_CHARACTERS = 2_200  # and of all of them together: long ones are what the slowest questions wait for
 UNREAD = 0.8  # of its passage's similarity: what a sentence that was not embedded is taken to have
 PASSAGE_PULL = 2.0  # of the passage's score, against cover, where sentences to embed are chosen
 CACHED_VECTORS = 4096  # of each embedder: 6 MB of 384 components
@@ -87,20 +89,27 @@ class Candidate:
 def read_sentences(query: Query, candidates: Sequence[Candidate]) -> list[Reading]:
     """Every sentence of the candidates, in their order.
 
-    Only the EMBEDDED most promising are embedded, since that is the time retrieval takes: on
+    Only the most promising are embedded (see `_first`), since that is the time retrieval takes: on
     1,000 questions 16 of 31 sentences keep all of the gain (`python -m bench.retrieval`).
     """
     found = [(at, span) for at, one in enumerate(candidates) for span in sentence_spans(one.passage)]
     languages = [one.metadata.language or guess_language(one.passage.span.text) for one in candidates]
     cover = [query.cover(set(tokens(span.text, languages[at]))) for at, span in found]
     promise = [value + PASSAGE_PULL * candidates[at].score for value, (at, _) in zip(cover, found, strict=True)]
-    read = sorted(range(len(found)), key=lambda row: -promise[row])[:EMBEDDED]
+    order = sorted(range(len(found)), key=lambda row: -promise[row])
+    read = order[: _first([len(found[row][1].text) for row in order])]
     vectors = embed_cached(query.embedder, [found[row][1].text for row in read])
     similarity = {row: float(vector @ query.vector) for row, vector in zip(read, vectors, strict=True)}
     return [
         Reading(at, span, similarity.get(row, UNREAD * candidates[at].dense), cover[row])
         for row, (at, span) in enumerate(found)
     ]
+
+
+def _first(lengths: Sequence[int]) -> int:
+    """How many sentences of these lengths, the most promising first, are embedded: the first one always."""
+    totals = list(accumulate(lengths[:EMBEDDED]))
+    return max(1, sum(total <= EMBEDDED_CHARACTERS for total in totals))
 
 
 def sentence_spans(passage: Passage) -> list[Span]:

@@ -189,7 +189,8 @@ def _size_table(sizes: Mapping[str, Mapping[str, Any]]) -> Table:
     note = (
         "Milliseconds are p50 / p95, the ratio is of p95; bare Chroma and the dense half find ten. `passages at "
         "once` embeds the query and finds fifty both ways, with both scores; "
-        "`passages` reads 16 sentences more, `evidence` some nine more. A server's memory stands behind the app's."
+        "`passages` reads up to 16 sentences more, `evidence` some of other passages. A server's memory stands behind "
+        "the app's."
     )
     return Table("A query by size of the index", header, rows, note)
 

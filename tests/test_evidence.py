@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from app.answer import Finished, Retrieved, Turn
 from app.ask import Road
 from app.evidence import CONVERSATIONS, MOST, Conversations, continued, select_evidence
-from app.relevance import Query
+from app.relevance import Candidate, Query, read_sentences
 from app.retrieve import retrieve, search
+from ingest.document import Document, Metadata, Passage
 from ingest.store import Store
 from tests.servers.faulty import FaultyServer
 
@@ -23,8 +25,8 @@ def store(seed_settings):
     store.close()
 
 
-def found(store, question):
-    hits = retrieve(store, question, k=8)
+def found(store, question, passages=8):
+    hits = retrieve(store, question, k=passages)
     return select_evidence(Query.read(store, question), hits), hits
 
 
@@ -48,7 +50,7 @@ def test_a_turn_about_something_else_begins_anew(store):
 
 def test_what_was_read_is_kept_though_no_passage_found_now_holds_it(store):
     before, _ = found(store, "How much does North Korea owe Russia?")
-    now, hits = found(store, "How much of the debt was written off?")
+    now, hits = found(store, "How much of the debt was written off?", passages=4)
     spans = [hit.passage.span for hit in hits]
     elsewhere = [
         item.span for item in before
@@ -112,3 +114,30 @@ def test_the_second_request_begins_as_the_first_did(seed_settings):
     assert len(shown[1]) > len(shown[0]) == len(shown[2])
     for turn in events:
         assert isinstance(turn[-1], Finished) and turn[-1].answer.sentences[0].verdict == "supported"
+
+
+class Counting:
+    """An embedder whose vectors say nothing; it keeps what it was asked."""
+
+    def __init__(self):
+        self.texts = []
+
+    def embed(self, texts, on_done=None):
+        self.texts += texts
+        return np.zeros((len(texts), 384), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "embedded"),
+    [("Short is it.", 16), ("Long " + "and longer " * 50 + "is it.", 3), ("Long " * 600 + "is it.", 1)],
+)
+def test_what_is_embedded_for_a_question_is_bounded_by_number_and_length(sentence, embedded):
+    """One sentence is embedded however long it is."""
+    told = [sentence.replace("it", f"it {number}") for number in range(20)]
+    document = Document(" ".join(told), Metadata("T", language="en"))
+    places = [(at, at + len(one)) for one in told for at in [document.text.index(one)]]
+    passage = Passage(document.span(0, len(document.text)), tuple(places))
+    query = Query("it", np.zeros(384, np.float32), {"it": 1.0}, Counting())
+    readings = read_sentences(query, [Candidate(passage, document.metadata, 0.5, 0.5)])
+    assert query.embedder.texts == told[:embedded]
+    assert [reading.similarity for reading in readings] == [0.0] * embedded + [0.4] * (20 - embedded)
