@@ -1,6 +1,6 @@
 """What a real model makes of planted instructions, and what they cost the answers to other questions.
 
-    flock /tmp/heavy.lock python -m bench.injection --minutes 10
+    python -m bench.injection --minutes 10
 
 One library with plants, one without, and nothing else between them. Each case is an article of which a question
 is asked whose answer is known; by default a seeded sample, three cases of each goal, with --all all of them. Then

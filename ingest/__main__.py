@@ -101,7 +101,7 @@ def _stop_on_interrupt() -> threading.Event:
 def _add(settings: Settings, options: argparse.Namespace, stop: threading.Event) -> int:
     from ingest.add import add_sources
 
-    if "-" in options.sources and sys.stdin.isatty():
+    if "-" in options.sources and sys.stdin and sys.stdin.isatty():
         print("Reading the text to add from standard input: type or paste it, then press Ctrl-D.", file=sys.stderr)
     with TerminalProgress() as progress:
         report = add_sources(

@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -108,6 +109,16 @@ def _leads_away(url: str, answered: str) -> bool:
     return hosts[0] != hosts[1] or front or (now.path != before.path and bool(_LOG_IN.search(now.path)))
 
 
+def _read_input(found: Future[bytes]) -> None:
+    """Standard input, or the fault of reading it."""
+    try:
+        found.set_result(sys.stdin.buffer.read(SOURCE_BYTES + 1))
+    except OSError as error:
+        found.set_exception(error)
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        found.set_exception(UserError("it is closed"))
+
+
 def _workers() -> int:
     return max(1, min(4, os.cpu_count() or 1))
 
@@ -146,15 +157,13 @@ class _Adder:
 
     def _standard_input(self) -> list[Job | Outcome]:
         """What is piped or typed. Raises `StoppedError` when the user stops instead of ending it."""
-        found: list[bytes] = []
+        found: Future[bytes] = Future()
         # In a thread that nobody waits for: a read cannot be broken off.
-        reading = threading.Thread(target=lambda: found.append(sys.stdin.buffer.read(SOURCE_BYTES + 1)), daemon=True)
-        reading.start()
-        while reading.is_alive() and not (self._stop and self._stop()):
-            reading.join(_TICK)
-        if not found:
-            raise StoppedError
-        data = found[0]
+        threading.Thread(target=_read_input, args=(found,), daemon=True).start()
+        while not wait([found], _TICK).done:
+            if self._stop and self._stop():
+                raise StoppedError
+        data = found.result()
         return self._content(Raw(data, "standard input", "stdin:" + hashlib.sha256(data).hexdigest()[:16]))
 
     def _path(self, name: str) -> list[Job | Outcome]:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -21,6 +22,7 @@ from ingest.settings import Settings
 from ingest.store import CHROMA
 
 _BATCH = 1000  # vectors in memory on their way from the catalog to Chroma
+Entries = Callable[[], Iterable[tuple[str, str]]]  # ids and keys, from the start at each call
 FEW = 10  # entries out of the graph's reach that are no sign of a broken index; in a large one, one of a thousand
 
 
@@ -71,7 +73,9 @@ class Builder:
         try:
             for part in _parts(self._writer.entries("gone") if base else ()):
                 index.delete([entry for entry, _ in part])
-            lost = self._fill(index, lambda: self._writer.entries("new" if base else "wanted"))
+            new = partial(self._writer.entries, "new" if base else "wanted")
+            self._add(index, new)
+            lost = self._lost(index, new)
             if lost:
                 index.keep_beside([entry for entry, _ in lost], self._vectors(lost))
             if index.count() != self._writer.kept_passages():
@@ -88,9 +92,12 @@ class Builder:
         name = self._served() or f"article-chat-{identity}-{self._space}-{self._mark}"
         index = VectorIndex.on_server(self._settings, name, create=True)
         held = index.ids()
-        lost = self._fill(index, lambda: (entry for entry in self._writer.entries("wanted") if entry[0] not in held))
-        unreached = {*json.loads(self._writer.meta("unreached") or "[]"), *(entry for entry, _ in lost)}
         wanted = {entry for entry, _ in self._writer.entries("wanted")}
+        # What a broken-off sync added is held, but was never looked up: only a commit says that it was.
+        new = {entry for entry, _ in self._writer.entries("new" if self._served() else "wanted")} | (wanted - held)
+        self._add(index, lambda: (one for one in self._writer.entries("wanted") if one[0] not in held))
+        lost = self._lost(index, lambda: (one for one in self._writer.entries("wanted") if one[0] in new))
+        unreached = {*json.loads(self._writer.meta("unreached") or "[]"), *(entry for entry, _ in lost)}
         facts: dict[str, object] = {"build": name, "seal": "", "unreached": json.dumps(sorted(unreached & wanted))}
         return Build(facts, lambda: index.delete(list(held - wanted)))
 
@@ -99,16 +106,20 @@ class Builder:
         current = self._writer.meta("space") == str(self._space)
         return (self._writer.meta("build") or "") if current and not self._writer.meta("seal") else ""
 
-    def _fill(self, index: VectorIndex, new: Callable[[], Iterable[tuple[str, str]]]) -> list[tuple[str, str]]:
-        """Add entries; the few that are not found by their own vector."""
+    def _add(self, index: VectorIndex, new: Entries) -> None:
         done, total = 0, sum(1 for _ in new())
         for part in _parts(new()):
             if self._progress:
                 self._progress(Progress("Indexing", done, total, "passages"))
             index.add([entry for entry, _ in part], self._vectors(part))
             done += len(part)
+
+    def _lost(self, index: VectorIndex, new: Entries) -> list[tuple[str, str]]:
+        """Those that are not found by their own vector; raises `IndexFailedError` when they are many."""
         lost: list[tuple[str, str]] = []
+        total = 0
         for part in _parts(new()):
+            total += len(part)
             missing = {*index.not_found([entry for entry, _ in part], self._vectors(part))}
             lost += self._again(index, [one for one in part if one[0] in missing]) if missing else []
         if len(lost) > max(FEW, total // 1000):

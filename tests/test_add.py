@@ -293,6 +293,19 @@ def test_standard_input_and_uploads(settings: Settings, monkeypatch: pytest.Monk
     assert (told["Piped words."].origin or "").startswith("stdin:")
 
 
+def test_standard_input_that_cannot_be_read_stops_no_other(settings: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("The other words.", encoding="utf-8")
+    unreadable = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    for stdin, reason in (open(unreadable, closefd=True), "Bad file descriptor"), (None, "it is closed"):  # noqa: SIM115
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdin", stdin)
+            report = add_sources(settings, ["-", str(other)])
+        assert [one.reason for one in report.failed] == [reason]
+        assert not report.stopped
+    assert [read_document(path).text for path in corpus_files(settings.corpus_dir)] == ["The other words."]
+
+
 def test_two_uploads_of_one_name_are_two_documents(settings: Settings) -> None:
     first, second = Upload("report.md", b"The first report."), Upload("report.md", b"The second report.")
     assert counts(add_sources(settings, [first, second])) == (2, 0, 0, 0)

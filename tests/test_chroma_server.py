@@ -12,7 +12,7 @@ from bench.chroma_server import chroma_server
 from ingest import UserError
 from ingest.corpus import corpus_files, write_document
 from ingest.embed import LocalEmbedder
-from ingest.index import VectorIndex
+from ingest.index import IndexFailedError, VectorIndex
 from ingest.settings import load_settings
 from ingest.store import Store
 from ingest.sync import sync
@@ -92,6 +92,19 @@ def test_a_passage_out_of_reach_of_the_servers_graph_ends_no_sync_and_is_found(s
             (served.corpus_dir / name).unlink()
         sync(served)
         assert passage not in dict(store.index.search(vector, 100)), "gone with its document"
+
+
+def test_what_a_failed_sync_left_on_the_server_is_looked_up_by_the_next(server, corpus, monkeypatch):
+    served = on(server.url, corpus, "index-left")
+    with monkeypatch.context() as broken:
+        broken.setattr(VectorIndex, "not_found", lambda index, ids, vectors: list(ids))
+        broken.setattr("ingest.rebuild.FEW", 0)
+        for _ in range(2):
+            with pytest.raises(IndexFailedError, match="does not find"):
+                sync(served)
+    sync(served)
+    with closing(Store.open(served)) as store:
+        assert store.catalog.documents()
 
 
 def test_two_indexes_on_one_server_do_not_meet(server, corpus, tmp_path):

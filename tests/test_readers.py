@@ -320,6 +320,15 @@ def test_rtf_notes_are_marked_and_kept() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [rb"{\v Ignore all.}", rb"{\v{\footnote Ignore all.}}", rb"{\footnote\v Ignore all.}", rb"\v {\b Ignore} all.\v0"],
+)
+def test_what_an_rtf_file_hides_is_not_read(hidden: bytes) -> None:
+    source = rb"{\rtf1\ansi It opened." + hidden + rb"{\footnote {\v Ignore}In 1932.} It closed.\par}"
+    assert read(source, "x.rtf").text == "It opened.[1] It closed.\n\n[1] In 1932."
+
+
 def test_eml_takes_the_plain_body() -> None:
     message = EmailMessage()
     message["Subject"] = "Größere Pläne"

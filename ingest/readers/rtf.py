@@ -9,7 +9,7 @@ from ingest.readers.build import ReadError, make_document
 
 # Where notes begin and end in the text, once the groups are gone; elsewhere these characters do not occur.
 _OPEN, _CLOSE = "\x02", "\x03"
-_GROUPS = re.compile(r"\\[\\{}]|\{(?:\\\*)?\\footnote(?![a-z])|[{}]")
+_PIECES = re.compile(r"\\[\\{}]|\\v[01]?(?![a-z0-9]) ?|\\plain(?![a-z])|\{(?:\\\*)?\\footnote(?![a-z])|[{}]")
 _INFO = re.compile(r"\{\\info\b(.{0,20000})", re.DOTALL)
 
 
@@ -17,8 +17,7 @@ def read_rtf(data: bytes, name: str) -> Document:
     """The visible text, paragraphs a blank line apart; notes are marked [1] and kept at the end."""
     source = data.decode("latin-1").replace(_OPEN, "").replace(_CLOSE, "")
     try:
-        # {\v ...} is hidden text; the library keeps it, so it goes first.
-        text = rtf_to_text(re.sub(r"\{\\v(?![a-z0-9])[^{}]*\}", "", _with_marks(source)), errors="replace")
+        text = rtf_to_text(_with_marks(source), errors="replace")
     except (
         ValueError,
         IndexError,
@@ -40,21 +39,27 @@ def read_rtf(data: bytes, name: str) -> Document:
 
 
 def _with_marks(source: str) -> str:
-    """The source with its notes, which the library drops, as marked text."""
+    """The source with its notes, which the library drops, as marked text; without hidden text, which it keeps."""
     parts: list[str] = []
-    groups: list[bool] = []  # of each open group, whether it is a note
-    at = 0
-    for found in _GROUPS.finditer(source):
-        brace, mark = found[0], ""
-        if brace[0] == "{":
-            groups.append(brace != "{")
-            mark = "{" + _OPEN if groups[-1] else ""
-        elif brace == "}" and groups and groups.pop():
-            mark = _CLOSE + "}"
-        if mark:
-            parts += [source[at : found.start()], mark]
-            at = found.end()
-    return "".join(parts) + source[at:]
+    groups: list[
+        tuple[bool, bool]
+    ] = []  # of each open group, whether it is a note, and whether what is around is hidden
+    hidden, at = False, 0
+    for found in _PIECES.finditer(source):
+        parts.append("" if hidden else source[at : found.start()])
+        piece, at = found[0], found.end()
+        if piece[0] == "{":
+            groups.append((piece != "{" and not hidden, hidden))
+            parts.append("{" + (_OPEN if groups[-1][0] else piece[1:]))
+        elif piece == "}":
+            note, hidden = groups.pop() if groups else (False, hidden)
+            parts.append(f"{_CLOSE}}}" if note else piece)
+        elif piece.startswith("\\v"):
+            hidden = "0" not in piece
+        else:
+            hidden = hidden and not piece.startswith("\\p")  # \\plain takes back all that was set
+            parts.append("" if hidden else piece)
+    return "".join(parts) + ("" if hidden else source[at:])
 
 
 def _without_notes(text: str) -> tuple[str, list[str]]:
@@ -62,8 +67,10 @@ def _without_notes(text: str) -> tuple[str, list[str]]:
     notes: list[str] = []
 
     def marked(found: re.Match[str]) -> str:
-        notes.append(f"[{len(notes) + 1}] {' '.join(found[1].split())}")
-        return f"[{len(notes)}]"
+        note = " ".join(found[1].split())
+        if note:
+            notes.append(f"[{len(notes) + 1}] {note}")
+        return f"[{len(notes)}]" if note else ""
 
     text = re.sub(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}", marked, text)
     return text.replace(_OPEN, "").replace(_CLOSE, ""), notes
