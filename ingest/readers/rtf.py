@@ -41,9 +41,7 @@ def read_rtf(data: bytes, name: str) -> Document:
 def _with_marks(source: str) -> str:
     """The source with its notes, which the library drops, as marked text; without hidden text, which it keeps."""
     parts: list[str] = []
-    groups: list[
-        tuple[bool, bool]
-    ] = []  # of each open group, whether it is a note, and whether what is around is hidden
+    groups: list[tuple[bool, bool]] = []  # of each open group: is it a note, and is what is around it hidden
     hidden, at = False, 0
     for found in _PIECES.finditer(source):
         parts.append("" if hidden else source[at : found.start()])
@@ -57,7 +55,7 @@ def _with_marks(source: str) -> str:
         elif piece.startswith("\\v"):
             hidden = "0" not in piece
         else:
-            hidden = hidden and not piece.startswith("\\p")  # \\plain takes back all that was set
+            hidden = hidden and not piece.startswith("\\p")  # \plain takes back all that was set
             parts.append("" if hidden else piece)
     return "".join(parts) + ("" if hidden else source[at:])
 
