@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,3 +103,17 @@ def test_the_model_that_the_gate_was_fitted_to_tells_the_cases_apart(model_serve
         assert believed(Models({"served": model}).metered())
     finally:
         model.close()
+
+
+def test_an_embedded_model_is_judged_before_the_first_question(script, seed_settings):
+    running = SimpleNamespace(state="ready", base_url=script.url, api_key="none", stop=lambda: None)
+    model, store = ChatModel(Endpoint("", "scripted"), "", running), Store.open(seed_settings)
+    try:
+        Road(store, Models({"scripted": model}), Checker(store.embedder.embed)).warm()
+        for thread in threading.enumerate():
+            if thread.name == "warm-model":
+                thread.join(60)
+        assert model.believed
+    finally:
+        model.close()
+        store.close()
