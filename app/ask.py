@@ -22,6 +22,7 @@ from app.answer import (
     Turn,
     Writing,
 )
+from app.calibration import believed
 from app.check import Checker, Session
 from app.confirm import beginning, confirmed
 from app.draft import Draft
@@ -83,10 +84,11 @@ class Road:
     def warm(self) -> None:
         """Before a question comes, open the index, and have an embedded default model read what requests begin with.
 
+        It is then found out whether it is to be believed.
         Returns when the index is open; the model reads on. Not for who asks at once: the question's own
         reading would then share the processor with this.
         """
-        self.model.warm(prompt.talk(), beginning(), opening())
+        self.model.warm(prompt.talk(), beginning(), opening(), then=partial(believed, self.models.metered()))
         self._open_index()
 
     def _open_index(self) -> None:
@@ -236,7 +238,10 @@ class Road:
 
     def _instead(self, draft: Draft, quotes: Sequence[Evidence]) -> Iterator[Event]:
         """Quotations for words that no source bears out, where the gate lets them pass."""
-        if draft.holds is None or not quotes:
+        has_a_say = _has_a_say(draft)
+        if draft.cancelled.is_set():
+            return None
+        if not quotes or not has_a_say:
             return draft.refuse()
         self._gate(draft)
         if draft.open:
@@ -244,15 +249,17 @@ class Road:
             yield from self._quote(draft, quotes, QUOTED_INSTEAD)
 
     def stands(self, draft: Draft) -> bool:
-        """Does the answer pass the gate? There is none where the endpoint does not tell what it holds of it."""
-        if draft.holds is None or _about_the_whole(draft):
+        """Does the answer pass the gate? There is none where the model has no say."""
+        if not _has_a_say(draft) or _about_the_whole(draft):
             return True
         grounds = self.grounds(draft)
         return grounds is not None and answerable(grounds)
 
     def hopeless(self, draft: Draft) -> bool:
         """Is it known already that the answer will not pass?"""
-        return draft.holds is not None and hopeless(draft.holds) and not _about_the_whole(draft)
+        if draft.holds is None or not hopeless(draft.holds) or _about_the_whole(draft):
+            return False
+        return _has_a_say(draft)
 
     def grounds(self, draft: Draft) -> Grounds | None:
         """What speaks for the best of the draft's sentences that cite anything.
@@ -291,6 +298,15 @@ def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, Non
     if not chat.held_to_grammar:
         return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS)
     return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence), logprobs=LIKELIEST)
+
+
+def _has_a_say(draft: Draft) -> bool:
+    """Does the endpoint tell what the model holds of the answer, and is the model believed?"""
+    if draft.holds is None:
+        return False
+    if draft.believed is None:  # asked once for a question, for it may fail
+        draft.believed = believed(draft.chat)
+    return draft.believed
 
 
 def _about_the_whole(draft: Draft) -> bool:

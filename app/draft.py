@@ -21,6 +21,7 @@ class Draft:
     """An answer in the making.
 
     `holds`: log-odds, in the model's view, that the evidence holds the answer; None where the endpoint does not tell.
+    `believed`: whether that counts (`app.calibration`), None while no one has asked.
     `open`: its sentences may be told as they come. `told`: how many of them have been told. `ended`: all is there,
     also what is quoted. `cut`: the endpoint ended the reply at its longest, or by a filter.
     """
@@ -36,6 +37,7 @@ class Draft:
     notice: str = ""
     failed: bool = False
     holds: float | None = None
+    believed: bool | None = None
     open: bool = False
     refused: bool = False
     ended: bool = False

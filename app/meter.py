@@ -73,6 +73,25 @@ class Metered:
         return self._price.of(self.usage) if self._price else None
 
     @property
+    def cancelled(self) -> bool:
+        """Has the question been ended?"""
+        return self._cancelled is not None and self._cancelled.is_set()
+
+    @property
+    def thinks(self) -> bool:
+        """Has the model been seen to think before it answers?"""
+        return self._model.thinks
+
+    @property
+    def believed(self) -> bool | None:
+        """May its Yes and No decide (see `app.calibration`)? None while that is not known."""
+        return self._model.believed
+
+    @believed.setter
+    def believed(self, found: bool) -> None:
+        self._model.believed = found
+
+    @property
     def held_to_grammar(self) -> bool:
         """Can it be made to answer by a grammar, and tells how likely it would have declined? Raises `ModelError`.
 

@@ -11,7 +11,7 @@ it waits.
 import asyncio
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from app.embedded import EmbeddedServer
 from app.endpoint import Capabilities, Endpoint, Request
 from app.faults import ModelError
 from app.reply import Piece
-from app.weights import chosen_model, of_this_machine
+from app.weights import MODELS, chosen_model, of_this_machine
 from ingest import UserError
 from ingest.address import loopback, nearby
 from ingest.settings import Settings
@@ -60,7 +60,9 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
     server = EmbeddedServer(chosen.path(settings))
     if load:
         server.start()
-    return ChatModel(Endpoint("", chosen.name), "", server, LOCAL_LIMITS)
+    model = ChatModel(Endpoint("", chosen.name), "", server, LOCAL_LIMITS)
+    model.believed = True if chosen == MODELS[0] else None  # the gate's coefficients were fitted to it
+    return model
 
 
 class ChatModel:
@@ -74,6 +76,7 @@ class ChatModel:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._client = ChatClient(endpoint, api_key, server, limits)
+        self.believed: bool | None = None  # see `app.calibration`; None while it is not known
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
@@ -128,6 +131,11 @@ class ChatModel:
         """Can it be asked now? Of an endpoint that others run, always True."""
         return self._client.server is None or self._client.server.state == "ready"
 
+    @property
+    def thinks(self) -> bool:
+        """Has it been seen to think before it answers?"""
+        return self._client.endpoint.thinks
+
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait up to `timeout` seconds for the embedded model to load; True when it is ready."""
         return self._client.server is None or self._client.server.wait(timeout)
@@ -173,19 +181,22 @@ class ChatModel:
         finally:
             task.cancel()
 
-    def warm(self, *beginnings: list[dict[str, str]]) -> None:
+    def warm(self, *beginnings: list[dict[str, str]], then: Callable[[], object]) -> None:
         """Have an embedded model read each conversation as soon as it is loaded, so that it is in its cache.
 
-        Returns at once, and does nothing at an endpoint that others run, where it would cost.
+        Calls `then` when that is done. Returns at once, and does nothing at an endpoint that others run, where it
+        would cost.
         """
         if self._client.server:
-            threading.Thread(target=self._read, args=beginnings, name="warm-model", daemon=True).start()
+            threading.Thread(target=self._read, args=(beginnings, then), name="warm-model", daemon=True).start()
 
-    def _read(self, *beginnings: list[dict[str, str]]) -> None:
+    def _read(self, beginnings: Sequence[list[dict[str, str]]], then: Callable[[], object]) -> None:
         for messages in beginnings:
             # Whoever asks is told of a fault; one who closes meanwhile wants no answer.
             with suppress(ModelError, CancelledError, RuntimeError):
                 self.complete(messages, max_tokens=1)
+        with suppress(CancelledError, RuntimeError):
+            then()
 
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
         """The whole answer as one piece; options and errors as of `stream`."""

@@ -7,6 +7,8 @@ whether the cited text says the answer is answered with `belief`: HELD (default)
 With `says`, a probability, the server is one that a grammar holds, as llama.cpp's: it tells of itself at
 /props, and of its first word how likely it was "Yes" and how likely "No", unless it is `silent` about that.
 `finish` is why a reply ended.
+What `app.calibration` asks is answered rightly, unless it is not `discerning`: then with `says`, whatever is asked.
+With `thinks`, it thinks first there. `cases` are those that were asked.
 At a form feed in `belief`, too, the server waits; `came` is set then, and at any other.
 """
 
@@ -17,7 +19,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from app import followup
+from app import calibration, followup
 from tests.servers.faulty import delta
 
 HELD, NOT_HELD = "Yes", "No"
@@ -29,7 +31,8 @@ class ScriptedServer:
 
     def __init__(self):
         self.replies, self.belief, self.says, self.asked = {}, HELD, None, []  # `asked`: (model, question)
-        self.silent, self.finish = False, "stop"
+        self.silent, self.discerning, self.thinks, self.finish = False, True, False, "stop"
+        self.cases = []  # questions of `app.calibration`
         self.hung_up, self.came = threading.Event(), threading.Event()
         self._gate = threading.Semaphore(0)
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -69,6 +72,20 @@ class ScriptedServer:
 
         return re.sub("<<(.+?)>>", number, text)
 
+    def verdict(self, tokens):
+        """The text for one case."""
+        thought = f"<think> Well. </think> {HELD}" if tokens > 1 else "<think>"
+        return thought if self.thinks else HELD
+
+    def case(self, messages):
+        """How likely it says Yes to a case of `app.calibration`; None for all other requests."""
+        user = messages[-1]["content"]
+        holds = next((holds for question, *_, holds in calibration.CASES if f"Question: {question}\n" in user), None)
+        if holds is None or self.says is None:
+            return None
+        self.cases.append(user)
+        return (0.95 if holds else 0.05) if self.discerning else self.says
+
 
 class _Handler(BaseHTTPRequestHandler):
     owner: ScriptedServer
@@ -90,12 +107,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        only_a_word = body.get("max_tokens") == 1  # does the cited text say the answer?
+        case = self.owner.case(body["messages"])
+        only_a_word = case is None and body.get("max_tokens") == 1  # does the cited text say the answer?
         if only_a_word and self.owner.belief is None:
             self.send_error(400)
             return
-        text = self.owner.belief if only_a_word else self.owner.reply(body["model"], body["messages"])
-        likely = None if only_a_word or self.owner.silent else self.owner.says
+        text = self.owner.verdict(body["max_tokens"]) if case else self.owner.belief
+        if case is None and not only_a_word:
+            text = self.owner.reply(body["model"], body["messages"])
+        likely = case or (None if only_a_word or self.owner.silent else self.owner.says)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
