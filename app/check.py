@@ -27,7 +27,6 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 MOST_CITATIONS = 3
 CANDIDATES = 8  # spans looked at closely when the cited ones do not do
 WORTH_JOINING = 0.4  # log-odds that a further span must add
-OWN_WORDS = 2  # of the claim's words that spans apart from each other must each bring
 FRAGMENT_STEMS = 4  # a sentence with fewer content words is read together with the question
 
 
@@ -109,24 +108,21 @@ class Session:
         return best
 
     def _adds(self, claim: ClaimRead, before: Judged, after: Judged) -> bool:
-        """Whether the last span earned its place, by a statement of its own, and those before it theirs.
+        """Whether the last span earned its place, by a statement of its own.
 
         A span that lends only a name or a number would let any name do what another span tells.
         """
         last, earlier = after.chosen[-1], before.chosen
         new = self.evidence[last]
-        beside = any(new.follows(one) or one.follows(new) for one in (self.evidence[at] for at in earlier))
+        beside = any(new.follows(old) or old.follows(new) for old in (self.evidence[at] for at in earlier))
         if claim.own and not beside:  # a fragment and its question are one statement
             return False
-        if not beside and any(self._asked_elsewhere(claim, one, last) for one in earlier):
+        if not beside and any(self._asked_elsewhere(claim, old, last) for old in earlier):
             return False
-        old, added = [self._sources[at] for at in earlier], [self._sources[last]]
-        if not beside and gained(claim.reading, added, old) < OWN_WORDS:
-            return False
-        words = gained(claim.reading, old, added)
+        words = gained(claim.reading, [self._sources[at] for at in earlier], self._sources[last])
         clearer = after.support.logit > before.support.logit + WORTH_JOINING
         fewer = len(after.support.faults) < len(before.support.faults)
-        return words >= (1 if beside else OWN_WORDS) and (clearer or fewer)
+        return words >= (1 if beside else 2) and (clearer or fewer)
 
     def _asked_elsewhere(self, claim: ClaimRead, one: int, other: int) -> bool:
         return asked_elsewhere(claim.reading, claim.question, self._sources[one].reading, self._sources[other].reading)

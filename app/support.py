@@ -125,12 +125,12 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
     return Support(features, tuple(faults))
 
 
-def gained(claim: Reading, before: Sequence[Source], after: Sequence[Source]) -> int:
-    """How many content words of the claim, outside its names, further spans bring."""
+def gained(claim: Reading, before: Sequence[Source], after: Source) -> int:
+    """How many content words of the claim, outside its names, one more span brings."""
     named = {stem for stem, at in claim.stems for n in claim.names if n.position <= at < n.position + n.length}
-    said, new = (frozenset().union(*(one.reading.stem_set for one in sources)) for sources in (before, after))
+    said = frozenset().union(*(source.reading.stem_set for source in before))
     left = unsaid(claim.stem_set - named, said)
-    return len(left) - len(unsaid(left, new))
+    return len(left) - len(unsaid(left, after.reading.stem_set))
 
 
 def reason(found: Support) -> str:
