@@ -144,8 +144,7 @@ class Session:
     def _claim(self, text: str) -> ClaimRead:
         reading, asked = read(text), read(self.question)
         if len(reading.stems) >= FRAGMENT_STEMS:
-            evidence = tuple(source.reading for source in self._sources)
-            return ClaimRead(reading, self.embed([text])[0], asked, self._denied(reading), evidence=evidence)
+            return ClaimRead(reading, self.embed([text])[0], asked, self._denied(reading))
         # "13." or "Ri Kil-song." says something only as the answer to its question.
         whole, vector = _answering(self.question, text), self.embed([f"{self.question} {text}"])[0]
         own, amiss = reading.stem_set - asked.stem_set, unanswering(self.question, reading)

@@ -30,12 +30,18 @@ _OPENS_MID_TALK = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_THE_ARTICLE = re.compile(r"\b(?:article|author|writer|text)\b", re.IGNORECASE)
-# "How many members of ASEAN signed it?": in a question of one clause, what ends it is not who stands before it.
+# "How many members of ASEAN signed it?": in a question of one clause, what ends it is not who stands before it; but it
+# may be whose a thing is ("Rome's allies"), or what a phrase is about ("a university with foreigners in it").
 _ENDS_IN_PRONOUN = re.compile(r"\b(?:it|them|him|her)\s*[?.]*$", re.IGNORECASE)
 _SEVERAL_CLAUSES = re.compile(
     r"[,;:]|(?<=\w )(?:and|or|but|when|if|after|before|while|since|because|that|who|which|whose|where|than)\b"
     r"|\bto (?!it\b|them\b|him\b|her\b)[a-z]",
     re.IGNORECASE,
+)
+_OWNED = re.compile(r"(?:['’]s|s['’])$")
+_ENDS_IN_PHRASE = re.compile(
+    r"\b(?:with [a-z]+ in|(?:the|an?|any|by|with|of|from|for) [a-z]+ (?:[a-z]+ed|found|made|held|built|kept|left) "
+    r"(?:in|on|at|by|with|from|to|for|after)) (?:it|them|him|her)\s*[?.]*$"
 )
 FEW_WORDS = 3
 SOME_WORDS = 5
@@ -59,7 +65,9 @@ def leans(question: str, history: Sequence[Turn]) -> bool:
     """Does the question need the conversation to be understood? Always False without one.
 
     It does when it opens in the middle of a talk ("And ...", "What about ..."), when a pronoun
-    has no name before it that it could stand for, or when it has hardly a word of its own.
+    has no name before it that it could stand for, or when it has hardly a word of its own. A pronoun
+    that ends a question of one clause stands for none in it, save for one that owns something
+    ("Rome's allies leave it") or where it ends a phrase ("people infected with it").
     """
     if not history:
         return False
@@ -69,7 +77,7 @@ def leans(question: str, history: Sequence[Turn]) -> bool:
     name = _NAME.search(bare)
     if name and re.match(r"\s*(?:in|on|at|with|by|for|if|after|before|during)\b", bare, re.IGNORECASE):
         return False  # "In his speech, what did Kim ...": the name comes after its pronoun.
-    if name and _ENDS_IN_PRONOUN.search(bare) and not _SEVERAL_CLAUSES.search(bare):
+    if name and _ends_in_another(bare):
         return True
     before = bare[: name.start()] if name else bare
     if _PERSON.search(before):
@@ -78,6 +86,14 @@ def leans(question: str, history: Sequence[Turn]) -> bool:
     if _THING.search(before) and len(content) < SOME_WORDS:
         return True
     return len(content) < FEW_WORDS and not name and not _ABOUT_THE_ARTICLE.search(bare)
+
+
+def _ends_in_another(question: str) -> bool:
+    """Whether a question of one clause ends in a pronoun that stands for nobody named in it."""
+    if not _ENDS_IN_PRONOUN.search(question) or _SEVERAL_CLAUSES.search(question):
+        return False
+    owned = any(_OWNED.search(name.group()) for name in _NAME.finditer(question))
+    return not (owned or _ENDS_IN_PHRASE.search(question))
 
 
 def with_context(question: str, history: Sequence[Turn]) -> str:

@@ -24,7 +24,7 @@ from app.mentions import (
     replaced,
     sure,
 )
-from app.predicates import said_of_another, unstated
+from app.predicates import unstated
 from app.roles import exchanged, swapped
 
 
@@ -119,7 +119,7 @@ def support(claim: ClaimRead, sources: Sequence[Source]) -> Support:
         spans=float(len(sources) - 1),
     )
     faults = _missing(claim, sources, [name for name in lost if sure(name, sources)], said)
-    faults += _contradicted(claim, sources) if features.cover >= CONTRADICTED else []
+    faults += _contradicted(reading, sources) if features.cover >= CONTRADICTED else []
     if not faults and claim.denied > features.best_cover:
         faults.append(NOT)
     return Support(features, tuple(faults))
@@ -159,15 +159,13 @@ def _missing(claim: ClaimRead, sources: Sequence[Source], lost: Sequence[Name], 
     return faults
 
 
-def _contradicted(read: ClaimRead, sources: Sequence[Source]) -> list[str]:
+def _contradicted(claim: Reading, sources: Sequence[Source]) -> list[str]:
     """Where the spans have the claim's words, but say something else with them."""
-    claim, spans, faults = read.reading, [source.reading for source in sources], list[str]()
+    spans, faults = [source.reading for source in sources], list[str]()
     others = [(name, replaced(name, claim, sources)) for name in claim.names if sure(name, sources)]
     faults += [f"the cited text has {other} in the place of {shown(name)}" for name, other in others if other]
     if names := exchanged(claim, spans):
         faults.append(f"the cited text has {names[0]} and {names[1]} the other way round")
-    if other := said_of_another(claim, spans, read.evidence):
-        faults.append(f"the cited text says this of “{other}”")
     if verb := unstated(claim, spans):
         faults.append(f"the cited text does not say “{verb}”")
     if number := alignment.displaced(claim, spans):

@@ -27,23 +27,7 @@ PRONOUNS = frozenset(
     "he she it they him her his hers its their them this these those such also both another other".split()
 )
 
-AUXILIARIES = frozenset(
-    "is are was were has have had can could will would may might shall should must does did do".split()
-)
-
 BEING = frozenset("is are was were be been being".split())
-
-# What stands between two nouns of one phrase ("Oslo's museum", "the museum of Oslo", "Oslo-based").
-LINKING = frozenset("the a an of in at from ' s - based".split())
-
-# Stems of verbs that a noun implies: whose speech it is, that one gave it.
-LIGHT_VERBS = frozenset("give given make made hold held deliv deliver do done own run write written creat issu".split())
-
-# Before a clause: it goes on with a subject said before, or has none of its own.
-JOINING = frozenset("and but or while whereas so which who whose where although though because when if as that".split())
-
-# What points back to somebody named before, alone or before a noun.
-DEFINITE = frozenset("the this that these those he she it they there its his her their i we you".split())
 
 NEGATIONS = frozenset(
     """

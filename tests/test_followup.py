@@ -25,6 +25,11 @@ LEANING = [
     "Which of them are new?",
     "How many members of ASEAN have signed on to it?",
     "What does Xi Jinping think of them?",
+    "What did Kim Jong-un do with it?",
+    "How long has Vietnam taken part in it?",
+    "What's NATO doing about it?",
+    "Has the Norwegian parliament voted on it?",
+    "Is Hanoi pleased with it?",
 ]
 ALONE = [
     "How much does North Korea owe Russia from the Soviet days?",
@@ -35,6 +40,14 @@ ALONE = [
     "What became of the observatory after Maria Lindt had left it?",
     "Which bank did China plan, and who signed on to it?",
     "Why does Kim Jong-un want the army to obey him?",
+    "What did Marie Curie's husband give her?",
+    "How did Stalin's daughter remember him?",
+    "Why did Beethoven's deafness not stop him?",
+    "Why did Rome's allies leave it?",
+    "Does Amazon's CEO own shares in it?",
+    "How is COVID spread by people infected with it?",
+    "What did Brazil do with the gold found in it?",
+    "Does Pyongyang have a university with foreigners in it?",
 ]
 
 
