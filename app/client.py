@@ -29,6 +29,7 @@ from app.endpoint import (
 )
 from app.faults import FAULTS, ModelError, explain, spent
 from app.reply import Piece, Reply
+from app.turns import Turns
 from ingest.address import loopback
 
 # Faults after which the endpoint need not be asked anything else.
@@ -39,12 +40,17 @@ _HOPELESS = (
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: to connect, to the first token, between tokens; to wait for Retry-After in all."""
+    """Seconds: to connect, to the first token, between tokens; to wait for Retry-After in all.
+
+    `at_once`: requests that are sent at the same time, None for no bound. One that waits for its turn is not sent yet,
+    so none of the others has begun for it.
+    """
 
     connect: float = 5.0
     first_token: float = 60.0
     stall: float = 30.0
     retry_after: float = 20.0
+    at_once: int | None = None
 
 
 class ChatClient:
@@ -57,6 +63,7 @@ class ChatClient:
         self._api_key = api_key
         self._client: openai.AsyncOpenAI | None = None
         self._closed = False
+        self._turns = Turns(limits.at_once)
 
     @property
     def name(self) -> str:
@@ -143,11 +150,11 @@ class ChatClient:
             return None
         return Piece(text, logprobs)
 
-    async def answer(self, request: Request, put: Callable[[Piece | ModelError | None], None]) -> None:
-        """Give `put` the pieces of the answer, then perhaps a `ModelError`, then None."""
+    async def answer(self, request: Request, begun: bool, put: Callable[[Piece | ModelError | None], None]) -> None:
+        """Give `put` the pieces of the answer, then perhaps a `ModelError`, then None; `begun` as of `Turns.held`."""
         partial = False
         try:
-            async with aclosing(self._tries(request)) as pieces:
+            async with self._turns.held(begun), aclosing(self._tries(request)) as pieces:
                 async for piece in pieces:
                     partial = partial or bool(piece.text)
                     put(piece)

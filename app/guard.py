@@ -187,6 +187,7 @@ class Guard:
             return await _page(send, refused.status, refused.line)
         if user is None:
             return await _page(send, 401, "That name and password do not belong together.")
+        self._login.leave(request.headers.get("cookie", ""))  # which this browser forgets now, unlike one who copied it
         cookie = f"{COOKIE}={self._login.enter(user)}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
         return await text(send, 303, "", {"location": "/", "set-cookie": cookie})
 

@@ -221,7 +221,7 @@ class Library:
             file = Path(path).resolve()
         except (OSError, ValueError, RuntimeError):  # no path at all: zero bytes, too long
             file = uploads
-        # Gradio puts each upload into a folder named after its bytes, which copies of one file share.
+        # Each upload lies in a folder of its own (app/page.py).
         if file.parent.parent != uploads or not file.is_file():
             raise UserError("An upload is no longer there: choose the file again.")
         data = file.read_bytes()

@@ -61,6 +61,7 @@ class Metered:
     def __init__(self, model: ChatModel, price: Price | None, cancelled: threading.Event | None = None) -> None:
         self._model, self._price, self._cancelled = model, price, cancelled
         self.usage = Usage()
+        self._begun = False
 
     @property
     def name(self) -> str:
@@ -112,7 +113,7 @@ class Metered:
 
     def stream(self, messages: list[dict[str, str]], **options: Any) -> Generator[Piece, None, None]:
         """As `ChatModel.stream`."""
-        pieces: Any = self._model.stream(messages, cancelled=self._cancelled, **options)
+        pieces: Any = self._model.stream(messages, **self._turn(), **options)
         with closing(pieces):
             for piece in pieces:
                 self._count(piece.usage)
@@ -120,9 +121,14 @@ class Metered:
 
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
         """As `ChatModel.complete`."""
-        piece = self._model.complete(messages, cancelled=self._cancelled, **options)
+        piece = self._model.complete(messages, **self._turn(), **options)
         self._count(piece.usage)
         return piece
+
+    def _turn(self) -> dict[str, Any]:
+        """The question waits in the line of those who ask with its first request alone."""
+        begun, self._begun = self._begun, True
+        return {"begun": begun, "cancelled": self._cancelled}
 
     def _count(self, usage: Usage | None) -> None:
         if usage:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
-# On this machine reading 2,500 tokens takes half a minute on two cores, and four may ask at once.
+# On this machine reading 2,500 tokens takes half a minute on two cores, and the embedded model answers four at once.
 LOCAL_LIMITS = Limits(first_token=240, stall=60)
 TOLD = 6  # models of an endpoint's list that are named beside the first
 
@@ -60,7 +61,7 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
     server = EmbeddedServer(chosen.path(settings))
     if load:
         server.start()
-    model = ChatModel(Endpoint("", chosen.name), "", server, LOCAL_LIMITS)
+    model = ChatModel(Endpoint("", chosen.name), "", server, replace(LOCAL_LIMITS, at_once=server.options.slots))
     model.believed = True if chosen == MODELS[0] else None  # the gate's coefficients were fitted to it
     return model
 
@@ -156,18 +157,21 @@ class ChatModel:
         json_schema: dict[str, Any] | None = None,
         logprobs: int | None = None,
         stop: list[str] | None = None,
+        begun: bool = False,
         cancelled: threading.Event | None = None,
     ) -> Iterator[Piece]:
         """The answer, piece by piece as it is written, without thinking; the last has a finish_reason.
 
         `grammar` (GBNF), `json_schema`, `logprobs` (how many) apply where the endpoint knows them
-        (see `capabilities`) and are left out where it refuses them. Closing the iterator cancels the
-        request; so does setting `cancelled`, from any thread and also before the first token.
+        (see `capabilities`) and are left out where it refuses them. A model that answers so many at a
+        time takes them as they come, first those of a question that has `begun`: has been asked of it
+        before. Closing the iterator cancels the request; so does setting `cancelled`, from any thread
+        and also before its turn or the first token.
         Raises `ModelError`.
         """
         request = Request(messages, max_tokens, temperature, grammar, json_schema, logprobs, stop)
         given: queue.SimpleQueue[Piece | ModelError | None] = queue.SimpleQueue()
-        task = asyncio.run_coroutine_threadsafe(self._client.answer(request, given.put), self._started_loop())
+        task = asyncio.run_coroutine_threadsafe(self._client.answer(request, begun, given.put), self._started_loop())
         try:
             while True:
                 item = _next(given, cancelled)

@@ -6,6 +6,7 @@ script of the page (static/page.js) raises their events and gets their values. B
 Gradio API for other programs: /search, /ask and /read; the page's own events are no part of it.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from functools import wraps
 from inspect import signature
@@ -14,6 +15,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, Request
+from gradio import route_utils
 from gradio.events import api
 from pydantic import ValidationError, validate_call
 from starlette.responses import JSONResponse, Response
@@ -41,6 +43,7 @@ _VALUE = "watch('value', () => window.room.{receive}(props.value))"
 
 def mount(app: FastAPI, room: Room, library: Library) -> None:
     """Put the page at / of `app`: nothing shown, served, recorded or loaded that is not ours."""
+    route_utils.GradioUploadFile = _Upload  # type: ignore[misc]
     plain = gr.themes.Base(font=["ui-serif", "Georgia", "serif"], font_mono=["ui-monospace", "monospace"])
     gr.mount_gradio_app(
         app,
@@ -70,6 +73,17 @@ async def _unknown_number(_: Request, error: Exception) -> Response:
     if isinstance(error, KeyError) and isinstance(error.args[0], int):
         return JSONResponse({"detail": f"There is no function or part {error.args[0]}."}, status_code=404)
     raise error
+
+
+class _Upload(route_utils.GradioUploadFile):
+    """An upload in a folder of its own: Gradio's is named after its bytes, and who adds a file removes it there.
+
+    So one who had uploaded the same file would find theirs gone.
+    """
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.sha.update(secrets.token_bytes(16))
 
 
 class _Page(gr.Blocks):

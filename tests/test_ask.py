@@ -14,7 +14,10 @@ from app.__main__ import _answer, main
 from app.answer import Finished, Writing, Wrote
 from app.ask import CUT, QUOTED_INSTEAD, STOPPED, Road
 from app.check import Checker
-from app.models import open_models
+from app.client import Limits
+from app.endpoint import Endpoint
+from app.model import ChatModel
+from app.models import Models, open_models
 from ingest import UserError
 from ingest.store import Store
 from tests.servers.scripted import HELD, NOT_HELD, ScriptedServer
@@ -184,3 +187,24 @@ def test_nothing_that_an_error_quotes_is_obeyed_by_the_terminal(monkeypatch, cap
     told = capsys.readouterr().err
     assert told.startswith("The endpoint says: ") and told.endswith("no.\n")
     assert not CONTROLS & set(told)
+
+
+def test_where_one_is_answered_at_a_time_no_question_waits_for_itself_and_a_stop_ends_its_wait(road, script):
+    model = ChatModel(Endpoint(script.url, "scripted"), "key", None, Limits(connect=20, at_once=1))
+    busy, answers, stopped = replace(road, models=Models({"scripted": model})), [], threading.Event()
+    script.came.clear()
+    first = threading.Thread(target=lambda: answers.append(ask(busy, script, reply=f"{REPLY}\f")[0]))
+    first.start()
+    assert script.came.wait(60)
+    second = threading.Thread(target=lambda: answers.append([*busy.ask(ZONES, cancelled=stopped)][-1].answer))
+    second.start()
+    while not any(new for new, *_ in model._client._turns._waiting):  # the first's gate waits too, for its own reply
+        second.join(0.01)
+        assert second.is_alive()
+    stopped.set()
+    second.join(60)
+    assert [(answer.notice, answer.sentences) for answer in answers] == [(STOPPED, ())]
+    script.go()
+    first.join(60)
+    assert [sentence.verdict for sentence in answers[1].sentences] == ["supported"]
+    model.close()

@@ -4,10 +4,12 @@ import queue
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from app.client import Limits
+from app.embedded import ServerOptions
 from app.endpoint import Endpoint
 from app.faults import clip
 from app.markup import ThinkingFilter, neutralise
@@ -16,6 +18,7 @@ from app.model import ChatModel, ModelError, open_model
 from ingest import UserError
 from ingest.settings import load_settings
 from tests.servers.faulty import FaultyServer
+from tests.servers.obedient import ObedientServer
 
 ASK = [{"role": "user", "content": "A secret question"}]
 KEY = "sk-abcdefghijklmnop"
@@ -309,6 +312,88 @@ def test_many_streams_at_once(server, opened):
     for thread in threads:
         thread.join()
     assert {results.get() for _ in threads} == {("Hello there.", None)}
+
+
+@pytest.fixture
+def one_by_one():
+    """A model that answers one at a time and says "One", then "two." when let go; `asked` are its requests so far."""
+    said, go = [], threading.Semaphore(0)
+
+    def say(_, prompt):
+        said.append(prompt)
+        yield "One "
+        assert go.acquire(timeout=60)
+        yield "two."
+
+    with ObedientServer(say) as server:
+        limits = Limits(connect=20, first_token=3, stall=60, at_once=1)
+        model = ChatModel(Endpoint(server.url, "scripted"), KEY, None, limits)
+        yield SimpleNamespace(model=model, asked=said, go=go, server=server)
+        model.close()
+
+
+def until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def in_line(one_by_one, name, asker, **options):
+    """Ask in a thread; returns once the request is at the model or waits for its turn."""
+    before, told = len(one_by_one.asked) + len(one_by_one.model._client._turns._waiting), []
+    asked = [{"role": "user", "content": name}]
+    thread = threading.Thread(target=lambda: told.append(asker.complete(asked, max_tokens=50, **options).text))
+    thread.start()
+    until(lambda: len(one_by_one.asked) + len(one_by_one.model._client._turns._waiting) > before)
+    return thread, told
+
+
+def test_whoever_waits_for_a_turn_is_answered_in_order_and_on_a_clock_that_begins_with_it(one_by_one):
+    askers = [in_line(one_by_one, name, one_by_one.model) for name in ("first", "second", "third")]
+    time.sleep(4)  # longer than any of them may wait for a first word
+    for number, (thread, told) in enumerate(askers, start=1):
+        until(lambda: len(one_by_one.asked) >= number)  # noqa: B023 - called at once
+        assert one_by_one.asked == ["first", "second", "third"][:number]
+        one_by_one.go.release()
+        thread.join(60)
+        assert told == ["One two."]
+
+
+def test_what_a_question_asks_besides_does_not_wait_behind_others(one_by_one):
+    question, other = (Metered(one_by_one.model, None, threading.Event()) for _ in range(2))
+    pieces = question.stream([{"role": "user", "content": "answer"}], max_tokens=50)
+    assert next(pieces).text == "One "  # nobody reads on, as the road does not while the gate is asked
+    askers = [in_line(one_by_one, "other", other), in_line(one_by_one, "view", question)]
+    for _ in range(3):
+        one_by_one.go.release()
+    for thread, told in askers:
+        thread.join(60)
+        assert told == ["One two."]
+    assert one_by_one.asked == ["answer", "view", "other"]
+    assert next(pieces).text == "two."
+
+
+def test_a_stop_ends_the_wait_for_a_turn_and_the_next_one_moves_up(one_by_one):
+    stopped = threading.Event()
+    first = in_line(one_by_one, "first", one_by_one.model)
+    gone = in_line(one_by_one, "gone", one_by_one.model, cancelled=stopped)
+    last = in_line(one_by_one, "last", one_by_one.model)
+    stopped.set()
+    gone[0].join(60)
+    assert gone[1] == [""] and first[0].is_alive() and one_by_one.asked == ["first"]
+    one_by_one.go.release()
+    one_by_one.go.release()
+    last[0].join(60)
+    assert last[1] == ["One two."]
+    assert one_by_one.asked == ["first", "last"]
+
+
+def test_the_embedded_model_is_asked_by_as_many_at_once_as_it_has_slots_and_an_endpoint_by_all(tmp_path):
+    embedded = open_model(settings(tmp_path, CHAT_MODEL=str(tmp_path / "some.gguf")), load=False)
+    nearby = open_model(settings(tmp_path, CHAT_MODEL="m", OPENAI_BASE_URL="http://127.0.0.1:1/v1"))
+    hosted = open_model(settings(tmp_path, OPENAI_API_KEY=KEY))
+    assert [one._client.limits.at_once for one in (embedded, nearby, hosted)] == [ServerOptions().slots, None, None]
 
 
 def test_close_ends_the_thread(server, opened):

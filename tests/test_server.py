@@ -575,6 +575,24 @@ def test_a_copied_cookie_is_nobody_after_the_log_out(locked: App) -> None:
     assert bobs.get("/whoami").json() == {"user": "bob"}
 
 
+def test_a_browser_that_logs_in_again_leaves_no_copy_of_its_former_cookie_open(locked: App) -> None:
+    here, elsewhere = (locked.log_in("alice", PASSWORD) for _ in range(2))
+
+    def whose(cookie: str) -> int:
+        headers = {"cookie": f"{login.COOKIE}={cookie}"}
+        return httpx.get(f"{locked.url}/whoami", headers=headers, trust_env=False).status_code
+
+    first = here.cookies[login.COOKIE]
+    assert here.post("/login", data={"user": "alice", "password": "wrong"}).status_code == 401
+    assert whose(first) == 200, "a wrong password ends no log-in"
+    assert here.post("/login", data={"user": "alice", "password": PASSWORD}).status_code == 303
+    second = here.cookies[login.COOKIE]
+    assert (whose(first), whose(second)) == (401, 200)
+    here.post("/logout")
+    assert (whose(first), whose(second)) == (401, 401)
+    assert elsewhere.get("/whoami").json() == {"user": "alice"}
+
+
 def test_so_many_log_ins_of_one_user_are_remembered_and_no_one_elses_forgotten() -> None:
     door = Login({"alice": PASSWORD, "bob": "x"})
     bobs = f"{login.COOKIE}={door.enter('bob')}"
@@ -799,6 +817,18 @@ def test_copies_of_one_file_are_added_together(plain: App) -> None:
     change = page.change(files=paths)
     assert change["results"] and not any(one["fault"] for one in change["results"]), change["results"]
     assert not Path(paths[0]).parent.exists(), "nothing is left of them"
+
+
+def test_who_adds_a_file_takes_it_from_no_one_else(plain: App) -> None:
+    """Two readers have uploaded the same file, and neither has added it yet."""
+    text = b"A text that two readers have at the same time, under the same name."
+    pages, paths = [Page.open(plain.client) for _ in range(2)], []
+    for _ in pages:
+        paths += plain.client.post("/gradio_api/upload", files={"files": ("shared.txt", text)}).json()
+    changes = [page.change(files=[path]) for page, path in zip(pages, paths, strict=True)]
+    assert [one["line"] for change in changes for one in change["results"] if one["fault"]] == []
+    assert len({change["opened"] for change in changes} - {None}) == 1, "one article, which opens for both"
+    assert not any(Path(path).parent.exists() for path in paths), "nothing is left of them"
 
 
 def test_a_malformed_call_of_the_gradio_api_ends_in_one_line_and_no_traceback(plain: App) -> None:
