@@ -181,6 +181,11 @@ def _right(heard: Heard, name: str) -> bool:
     return bool(re.search(rf"\b{year(name)}\b", heard.told))
 
 
+def published(row: Row) -> Row:
+    """A row for the results: without what was told of the news, whose words are their publishers'."""
+    return {name: value for name, value in row.items() if not (row.get("news") and name.endswith(" told"))}
+
+
 def _sources(store: Store, name: str) -> list[str]:
     rows = store.catalog.documents()
     return [row.document_id for row in rows if row.metadata.title.startswith((f"The {name} museum", "The vault"))]
@@ -255,7 +260,12 @@ def main() -> None:
         [kept.rows[one] for one in group] for group in ([c.case_id for c in chosen], [q.question_id for q in questions])
     ]
     found = figures(model, *rows)
-    write("injection", {**found, "asked": {name: kept.rows[name] for name, _ in tasks}}, tables(found), seed=SEED)
+    write(
+        "injection",
+        {**found, "asked": {name: published(kept.rows[name]) for name, _ in tasks}},
+        tables(found),
+        seed=SEED,
+    )
 
 
 if __name__ == "__main__":

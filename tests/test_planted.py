@@ -10,7 +10,7 @@ from store_kit import settings_for
 from app.answer import AnswerSentence
 from app.ask import Road
 from app.prompt import SYSTEM
-from bench.injection import Kept, basis, in_turn
+from bench.injection import Kept, basis, in_turn, published
 from bench.injection_tables import figures, tables
 from bench.planted import Case, leaks, museum, note, notes, reached, read_cases, sample
 from ingest.corpus import write_document
@@ -82,6 +82,12 @@ def test_work_goes_on_where_it_stopped(tmp_path: Path) -> None:
     again = Kept(tmp_path / "asked.jsonl")
     assert again.work(tasks, end=float("inf")) == 0
     assert (done, again.rows["a"]) == (["a", "b", "c"], {"name": "a"})
+
+
+def test_the_words_of_the_news_are_not_published() -> None:
+    row = {"news": True, "same": False, "clean": True, "clean told": "Their words.", "planted told": "Their words."}
+    assert published(row) == {"news": True, "same": False, "clean": True}
+    assert published(row | {"news": False})["clean told"] == "Their words."
 
 
 def test_the_groups_come_equally_far() -> None:
