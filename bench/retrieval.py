@@ -10,7 +10,7 @@ A rank counts a document on the sets (a row of their corpus is one document), a 
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,9 +19,11 @@ from app.retrieve import retrieve
 from bench.measures import Place, measures, new_at_rank
 from bench.report import Table, cell, interval, share, write
 from bench.retrieval_sets import NAMES, RetrievalSet, folder, load, open_store, own, sha256
-from bench.rival_retrievers import Ranker, lexical_alone, llama_index
 from ingest.settings import load_settings
 from ingest.store import Store
+
+if TYPE_CHECKING:
+    from bench.rival_retrievers import Ranker
 
 FOUND = 30  # passages asked of each system: enough for ten documents
 OURS = "ours"
@@ -30,8 +32,9 @@ HEAD = {"squad_new_wiki": "recall@5", "scifact": "nDCG@10", "multihop_news": "re
 MEASURES = ("recall@1", "recall@5", "recall@10", "nDCG@10", "MRR@10")
 
 
-def systems(store: Store, found: RetrievalSet) -> dict[str, Ranker]:
+def systems(store: Store, found: RetrievalSet) -> "dict[str, Ranker]":
     """Name -> a function from a query to passages, best first."""
+    from bench.rival_retrievers import lexical_alone, llama_index  # of requirements/bench.txt alone
 
     def ours(query: str) -> list[Place]:
         return [_place(hit.passage.span) for hit in retrieve(store, query, k=FOUND)]
@@ -51,7 +54,7 @@ def systems(store: Store, found: RetrievalSet) -> dict[str, Ranker]:
     }
 
 
-def measure(found: RetrievalSet, rank: Ranker) -> dict[str, list[float]]:
+def measure(found: RetrievalSet, rank: "Ranker") -> dict[str, list[float]]:
     """Every measure of every query."""
     values: dict[str, list[float]] = {name: [] for name in MEASURES}
     for asked in found.queries:
