@@ -12,6 +12,7 @@ from functools import partial
 from time import perf_counter
 
 from app import prompt, structured
+from app.abstention import Gate, about_the_whole, has_a_say
 from app.answer import (
     AnswerSentence,
     Citation,
@@ -24,13 +25,13 @@ from app.answer import (
 )
 from app.calibration import believed
 from app.check import Checker, Session
-from app.confirm import beginning, confirmed
+from app.confirm import beginning
 from app.draft import Draft
 from app.emptiness import empty
 from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
-from app.gates import Grounds, answerable, answered, asks_for_the_whole, fit, hopeless, worth_asking
+from app.gates import answered, fit, worth_asking
 from app.model import ChatModel
 from app.models import Models, open_models
 from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
@@ -62,6 +63,7 @@ class Road:
     models: Models
     checker: Checker
     conversations: Conversations = field(default_factory=Conversations)
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def model(self) -> ChatModel:
@@ -155,7 +157,7 @@ class Road:
     def _write(self, draft: Draft) -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
         related = worth_asking(fit(draft.query, draft.evidence, session))
-        if not (related or _about_the_whole(draft)):
+        if not (related or about_the_whole(draft)):
             return
         try:
             yield from self.sentences(draft, session)
@@ -209,14 +211,14 @@ class Road:
         """What may be told by now; refuses an answer that does not pass the gate."""
         if not draft.open and answered(draft.sentences):
             self._gate(draft)
-        elif not draft.open and self.hopeless(draft) and not draft.cancelled.is_set():
+        elif not draft.open and self.gate.hopeless(draft) and not draft.cancelled.is_set():
             draft.refuse()
         if draft.open:
             yield from draft.tell()
 
     def _gate(self, draft: Draft) -> None:
         """Open the draft or refuse it; neither once it is stopped, for a request cut short says nothing."""
-        stands = self.stands(draft)
+        stands = self.gate.stands(draft)
         if draft.cancelled.is_set():
             return
         if stands:
@@ -238,45 +240,15 @@ class Road:
 
     def _instead(self, draft: Draft, quotes: Sequence[Evidence]) -> Iterator[Event]:
         """Quotations for words that no source bears out, where the gate lets them pass."""
-        has_a_say = _has_a_say(draft)
+        weighed = has_a_say(draft)
         if draft.cancelled.is_set():
             return None
-        if not quotes or not has_a_say:
+        if not quotes or not weighed:
             return draft.refuse()
         self._gate(draft)
         if draft.open:
             draft.sentences = [one for one in draft.sentences if not empty(one.text, draft.query)]
             yield from self._quote(draft, quotes, QUOTED_INSTEAD)
-
-    def stands(self, draft: Draft) -> bool:
-        """Does the answer pass the gate? There is none where the model has no say."""
-        if not _has_a_say(draft) or _about_the_whole(draft):
-            return True
-        grounds = self.grounds(draft)
-        return grounds is not None and answerable(grounds)
-
-    def hopeless(self, draft: Draft) -> bool:
-        """Is it known already that the answer will not pass?"""
-        if draft.holds is None or not hopeless(draft.holds) or _about_the_whole(draft):
-            return False
-        return _has_a_say(draft)
-
-    def grounds(self, draft: Draft) -> Grounds | None:
-        """What speaks for the best of the draft's sentences that cite anything.
-
-        None when none does, and where the endpoint does not tell what it holds of the answer.
-        """
-        cited = [one for one in draft.sentences if one.citations]
-        if not cited or draft.holds is None:
-            return None
-        best = next((one for one in cited if one.verdict == "supported"), max(cited, key=lambda one: one.support))
-        text = " ".join(citation.span.text for citation in best.citations)
-        # A sentence that claims nothing ("the sources do not say why") may point to one that says it.
-        said = text if empty(best.text, draft.query) else best.text
-        log_odds = None
-        with suppress(ModelError):  # a fault of this request is no fault of the answer
-            log_odds = confirmed(draft.chat, draft.query, text, said)
-        return Grounds(draft.holds, log_odds, best.support)
 
     def _quote(self, draft: Draft, chosen: Sequence[Evidence], notice: str = "") -> Iterator[Event]:
         """Evidence sentences, quoted, and why."""
@@ -298,20 +270,6 @@ def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, Non
     if not chat.held_to_grammar:
         return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS)
     return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence), logprobs=LIKELIEST)
-
-
-def _has_a_say(draft: Draft) -> bool:
-    """Does the endpoint tell what the model holds of the answer, and is the model believed?"""
-    if draft.holds is None:
-        return False
-    if draft.believed is None:  # asked once for a question, for it may fail
-        draft.believed = believed(draft.chat)
-    return draft.believed
-
-
-def _about_the_whole(draft: Draft) -> bool:
-    """Does the question, also as it was rewritten, ask what a text says on the whole?"""
-    return asks_for_the_whole(draft.question) and asks_for_the_whole(draft.query)
 
 
 def finds(store: Store, question: str, sentence: Span) -> bool:

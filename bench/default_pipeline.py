@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ingest.embed import MODEL_FILE, TOKENIZER_FILE, _checked
+from ingest.embed import MODEL_FILE, TOKENIZER_FILE, checked_file
 
 OWN, FP32, INT8 = "its own weights", "fp32 weights", "our int8 weights"
 CHROMA_FILES = ("config.json", "special_tokens_map.json", "tokenizer_config.json", "vocab.txt")
@@ -33,10 +33,10 @@ def chroma_models(folder: Path | None) -> Iterator[dict[str, Any]]:
         int8, fp32 = Path(place) / "int8", Path(place) / "fp32"
         for one in (int8, fp32):
             (one / "onnx").mkdir(parents=True)
-            (one / "onnx" / "tokenizer.json").write_bytes(_checked(TOKENIZER_FILE))
+            (one / "onnx" / "tokenizer.json").write_bytes(checked_file(TOKENIZER_FILE))
             for name in CHROMA_FILES:  # it only asks whether they are there
                 (one / "onnx" / name).touch()
-        (int8 / "onnx" / "model.onnx").write_bytes(_checked(MODEL_FILE))
+        (int8 / "onnx" / "model.onnx").write_bytes(checked_file(MODEL_FILE))
         write_fp32(fp32 / "onnx" / "model.onnx")
         yield {FP32: _function(fp32), INT8: _function(int8)}
 
@@ -52,7 +52,7 @@ def write_fp32(path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
-    onnxruntime.InferenceSession(_checked(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(checked_file(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"])
 
 
 def _function(folder: Path) -> Any:

@@ -14,13 +14,14 @@ import json
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from app import gates
+from app import abstention, gates
+from app.abstention import Gate
 from app.ask import Road
 from app.draft import Draft
 from app.evaluate import Question, judge, read_questions
@@ -49,8 +50,8 @@ class Seen:
         return gates.score(self.grounds) if self.grounds else -math.inf
 
 
-class Ungated(Road):
-    """The road without its gate."""
+class Ungated(Gate):
+    """No gate."""
 
     def stands(self, draft: Draft) -> bool:
         """Every answer does."""
@@ -61,7 +62,7 @@ class Ungated(Road):
         return False
 
 
-def see(road: Ungated, question: Question) -> Seen:
+def see(road: Road, question: Question) -> Seen:
     """Have one question answered whatever the gate says, and measure. Raises `ModelError`, also where no view comes."""
     draft = Draft(question.question, road.models.metered(), threading.Event())
     for _ in road.retrieve(draft, question.question, question.history, None):
@@ -70,7 +71,7 @@ def see(road: Ungated, question: Question) -> Seen:
     if draft.evidence:
         for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)):
             pass
-        grounds = road.grounds(draft)
+        grounds = abstention.grounds(draft)
         if draft.holds is None or (grounds and grounds.confirmed is None):
             raise ModelError("unknown", "The endpoint does not tell how likely Yes and No are: nothing to calibrate.")
         for _ in road.complete(draft):
@@ -134,7 +135,7 @@ def main() -> None:
         seen = read_results()
         print(f"holds, confirmed, support, constant of {len(seen)} questions:", *fitted(seen).round(2))
         return
-    road = Ungated.open(load_settings())
+    road = replace(Road.open(load_settings()), gate=Ungated())
     try:
         seen = [see(road, question) for question in tqdm(read_questions(options.file), disable=None)]
     finally:

@@ -30,7 +30,7 @@ from bench.ingest_memory import memory
 from bench.report import Table, data_folder, write
 from ingest.corpus import corpus_files, read_document, write_document
 from ingest.document import Document, Metadata
-from ingest.embed import MAX_TOKENS, TOKENIZER_FILE, LocalEmbedder, _checked
+from ingest.embed import MAX_TOKENS, TOKENIZER_FILE, LocalEmbedder, checked_file
 from ingest.settings import Settings, load_settings
 from ingest.split import embedding_text, split
 from ingest.sync import sync
@@ -83,7 +83,7 @@ def _tokens(texts: Sequence[str]) -> dict[str, int]:
 def _untruncated() -> Any:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(_checked(TOKENIZER_FILE).decode("utf-8"))
+    tokenizer = Tokenizer.from_str(checked_file(TOKENIZER_FILE).decode("utf-8"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

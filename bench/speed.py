@@ -41,7 +41,7 @@ PATIENCE = 180.0  # seconds for a start
 def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, metavar="PASSAGES")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PASSAGES")
     parser.add_argument("--no-start", action="store_true", help="leave the start out")
     parser.add_argument("--server", type=int, metavar="PASSAGES", help="this size on a Chroma server too")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)

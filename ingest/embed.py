@@ -133,7 +133,7 @@ class LocalEmbedder:
 def _load_tokenizer() -> Any:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(_checked(TOKENIZER_FILE).decode("utf-8"))
+    tokenizer = Tokenizer.from_str(checked_file(TOKENIZER_FILE).decode("utf-8"))
     tokenizer.enable_truncation(max_length=MAX_TOKENS)
     tokenizer.no_padding()
     return tokenizer
@@ -149,10 +149,10 @@ def _load_session() -> Any:
     options.log_severity_level = 3
     # Threads that spin while they wait take the cores from the chat model.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(_checked(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(checked_file(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"])
 
 
-def _checked(file: tuple[str, str, str]) -> bytes:
+def checked_file(file: tuple[str, str, str]) -> bytes:
     """The bytes of a file of an installed package (which is not imported), checked by hash."""
     package, inside, sha256 = file
     spec = importlib.util.find_spec(package)

@@ -18,7 +18,6 @@ import numpy as np
 
 from ingest import UserError
 from ingest.address import shown
-from ingest.beside import FILE_NAME, Beside
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,9 +42,8 @@ class IndexFailedError(UserError):
 class VectorIndex:
     """One Chroma collection, open. Safe to search from several threads."""
 
-    def __init__(self, client: Any, name: str, create: bool, beside: Beside | None = None) -> None:
-        """Open the collection `name` of a client, which is closed with this object; `beside` goes with it."""
-        self._beside = beside
+    def __init__(self, client: Any, name: str, create: bool) -> None:
+        """Open the collection `name` of a client, which is closed with this object."""
         self.close = weakref.finalize(self, client.close)
         self._collection: Collection
         if create:
@@ -63,7 +61,7 @@ class VectorIndex:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _faults(str(folder)):
             client = chromadb.PersistentClient(str(folder), settings=_chroma_settings())
-            return cls(client, COLLECTION, create, Beside(folder / FILE_NAME))
+            return cls(client, COLLECTION, create)
 
     @classmethod
     def on_server(cls, settings: Settings, name: str, create: bool = False) -> "VectorIndex":
@@ -109,13 +107,6 @@ class VectorIndex:
         for start in range(0, len(ids), _BATCH):
             with _faults():
                 self._collection.delete(ids=list(ids[start : start + _BATCH]))
-        if self._beside:
-            self._beside.delete(ids)
-
-    def keep_beside(self, ids: Sequence[str], vectors: np.ndarray) -> None:
-        """Compare these entries with every query; of a folder only, where they are kept."""
-        assert self._beside
-        self._beside.add(ids, vectors)
 
     def not_found(self, ids: Sequence[str], vectors: np.ndarray) -> list[str]:
         """Those of `ids` that a search with their own vector does not find."""
@@ -149,10 +140,7 @@ class VectorIndex:
         with _faults():
             reply: Any = self._collection.query(query_embeddings=vectors, n_results=max(1, k), include=["distances"])
         scores = [[1.0 - distance for distance in row] for row in reply["distances"]]
-        if not self._beside:
-            return reply["ids"], scores
-        rows = [self._beside.merged(*row, max(1, k)) for row in zip(vectors, reply["ids"], scores, strict=True)]
-        return [ids for ids, _ in rows], [found for _, found in rows]
+        return reply["ids"], scores
 
 
 def _apart(ids: Sequence[str], vectors: np.ndarray) -> np.ndarray:

@@ -75,15 +75,13 @@ class Builder:
                 index.delete([entry for entry, _ in part])
             new = partial(self._writer.entries, "new" if base else "wanted")
             self._add(index, new)
-            lost = self._lost(index, new)
-            if lost:
-                index.keep_beside([entry for entry, _ in lost], self._vectors(lost))
+            unreached = self._unreached(bool(base), self._lost(index, new))
             if index.count() != self._writer.kept_passages():
                 raise IndexFailedError(f"Chroma holds {index.count()} of {self._writer.kept_passages()} entries.")
         finally:
             index.close()
         blank_unused(folder)
-        return {"build": name, "seal": json.dumps(builds.seal(folder))}
+        return {"build": name, "seal": json.dumps(builds.seal(folder)), "unreached": unreached}
 
     def _on_server(self) -> Build:
         identity = self._writer.meta("identity") or secrets.token_hex(6)
@@ -97,9 +95,14 @@ class Builder:
         new = {entry for entry, _ in self._writer.entries("new" if self._served() else "wanted")} | (wanted - held)
         self._add(index, lambda: (one for one in self._writer.entries("wanted") if one[0] not in held))
         lost = self._lost(index, lambda: (one for one in self._writer.entries("wanted") if one[0] in new))
-        unreached = {*json.loads(self._writer.meta("unreached") or "[]"), *(entry for entry, _ in lost)}
-        facts: dict[str, object] = {"build": name, "seal": "", "unreached": json.dumps(sorted(unreached & wanted))}
-        return Build(facts, lambda: index.delete(list(held - wanted)))
+        unreached = self._unreached(bool(self._served()), lost)
+        return Build({"build": name, "seal": "", "unreached": unreached}, lambda: index.delete(list(held - wanted)))
+
+    def _unreached(self, grown: bool, lost: Sequence[tuple[str, str]]) -> str:
+        """What the catalog says of the entries that are to be compared one by one; `grown`: also those of before."""
+        before = json.loads(self._writer.meta("unreached") or "[]") if grown else []
+        out = {*before, *(entry for entry, _ in lost)}
+        return json.dumps(sorted(out & {entry for entry, _ in self._writer.entries("wanted")}) if out else [])
 
     def _served(self) -> str:
         """The collection of the last commit, if it is on a server and of these vectors."""

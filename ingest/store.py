@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -66,11 +67,10 @@ class StoreIndex:
                     copy.close()
 
     def _unreached(self, document_ids: Sequence[str] | None) -> list[str]:
-        """Passages that the graph of a Chroma server does not reach; a folder keeps those of its own beside it."""
-        entries = [] if self._catalog.meta("seal") else json.loads(self._catalog.meta("unreached") or "[]")
+        """Passages that the graph does not reach by their own vector: of 425,000 one, however often it was linked."""
         chosen = None if document_ids is None else {document_id[:16] for document_id in document_ids}
-        places = [entry.split("-") for entry in entries]
-        return [passage for document, passage, _ in places if chosen is None or document in chosen]
+        places = _places(self._catalog.meta("unreached") or "[]")
+        return [passage for document, passage in places if chosen is None or document in chosen]
 
     def _index(self) -> VectorIndex:
         """The index of the current build; that of an earlier commit is let go."""
@@ -175,6 +175,13 @@ def same_probe(stored: str, now: str) -> bool:
         return stored == now
     a, b = np.array(json.loads(stored)), np.array(json.loads(now))
     return a.shape == b.shape and float(a @ b) > _PROBE_SAME
+
+
+@lru_cache(maxsize=2)
+def _places(unreached: str) -> tuple[tuple[str, str], ...]:
+    """The document's and the passage's part of each entry that the catalog names."""
+    parts = [entry.split("-") for entry in json.loads(unreached)]
+    return tuple((document, passage) for document, passage, _ in parts)
 
 
 def _exact(vector: np.ndarray, k: int, vectors: dict[str, np.ndarray]) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.abstention import grounds
 from app.answer import Finished, Turn
 from app.ask import NO_MODEL, Road
 from app.check import Checker
@@ -94,7 +95,7 @@ def test_an_endpoint_that_tells_no_probabilities_has_no_view_rather_than_an_even
     list(road.retrieve(draft, QUESTION, (), None))
     list(road.sentences(draft, road.checker.start(QUESTION, draft.evidence)))
     assert draft.sentences and draft.holds is None
-    assert road.grounds(draft) is None and road.stands(draft)
+    assert grounds(draft) is None and road.gate.stands(draft)
 
 
 def test_retry_after_is_honoured(road):
