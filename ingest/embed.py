@@ -149,11 +149,15 @@ def _load_session() -> Any:
     options.log_severity_level = 3
     # Threads that spin while they wait take the cores from the chat model.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(checked_file(MODEL_FILE), sess_options=options, providers=["CPUExecutionProvider"])
+    model = checked_file(MODEL_FILE)
+    return onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
 
 
 def checked_file(file: tuple[str, str, str]) -> bytes:
-    """The bytes of a file of an installed package (which is not imported), checked by hash."""
+    """The bytes of a file of an installed package (which is not imported), checked by hash.
+
+    `file`: package, path inside it, SHA-256. Raises `UserError` when it is missing or another.
+    """
     package, inside, sha256 = file
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.origin:
