@@ -10,7 +10,7 @@ from app.confirm import confirmed
 from app.draft import Draft
 from app.emptiness import empty
 from app.faults import ModelError
-from app.gates import Grounds, answerable, asks_for_the_whole, hopeless
+from app.gates import PROBED, SAID, Grounds, Mix, answerable, asks_for_the_whole, hopeless
 
 
 class Gate:
@@ -25,7 +25,7 @@ class Gate:
 
     def hopeless(self, draft: Draft) -> bool:
         """Is it known already that the answer will not pass?"""
-        if draft.holds is None or not hopeless(draft.holds) or about_the_whole(draft):
+        if draft.holds is None or not hopeless(draft.holds, _mix(draft)) or about_the_whole(draft):
             return False
         return has_a_say(draft)
 
@@ -59,4 +59,8 @@ def grounds(draft: Draft) -> Grounds | None:
     log_odds = None
     with suppress(ModelError):  # a fault of this request is no fault of the answer
         log_odds = confirmed(draft.chat, draft.query, text, said)
-    return Grounds(draft.holds, log_odds, best.support)
+    return Grounds(draft.holds, log_odds, best.support, _mix(draft))
+
+
+def _mix(draft: Draft) -> Mix:
+    return PROBED if draft.chat.probe else SAID

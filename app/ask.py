@@ -38,6 +38,7 @@ from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
 from app.relevance import Query, embed_cached, packaged
 from app.reply import LIKELIEST, Piece
 from app.retrieve import retrieve, search
+from app.views import view
 from ingest import UserError
 from ingest.document import Span
 from ingest.embed import LocalEmbedder
@@ -269,6 +270,9 @@ def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, Non
     asked = prompt.messages(draft.query, evidence)
     if not chat.held_to_grammar:
         return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS)
+    if chat.probe:
+        draft.holds = view(chat, asked, "holds")
+        return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence))
     return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence), logprobs=LIKELIEST)
 
 

@@ -35,11 +35,16 @@ _UNKNOWN = (
     "extra",
 )
 _THINKING_TOKENS = 4096
+_FAR_ABOVE = 100.0  # all other tokens, in logits: among those that are raised alike nothing changes
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question to the model; `max_tokens` counts the visible answer."""
+    """One question to the model; `max_tokens` counts the visible answer.
+
+    `tokens`: the first word is to be one of these, and how likely each was to be it is to be told. A llama.cpp server
+    alone knows that.
+    """
 
     messages: list[dict[str, str]]
     max_tokens: int
@@ -48,6 +53,7 @@ class Request:
     json_schema: dict[str, Any] | None = None
     logprobs: int | None = None
     stop: list[str] | None = None
+    tokens: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,10 @@ class Endpoint:
             body["response_format"] = json_format(request.json_schema)
         if request.grammar and "grammar" not in left_out:
             extra["grammar"] = request.grammar
+        if request.tokens:
+            body |= {"logprobs": True, "top_logprobs": len(request.tokens)}
+            extra |= {"post_sampling_probs": True, "samplers": []}
+            extra["logit_bias"] = [[token, _FAR_ABOVE] for token in request.tokens]
         return body
 
     def _tokens(self, request: Request) -> int:

@@ -14,10 +14,6 @@ from app.answer import AnswerSentence, Evidence
 from app.check import Session
 from ingest.lexical import guess_language, query_tokens, tokens
 
-# From a fit to the 70 development questions about the article and 60 on Wikipedia, as answered before denials were
-# looked into; `python -m bench.gates --fit` fits to what is answered now, and refused no fewer of the answerable ones.
-HOLDS, CONFIRMED, SUPPORT, BIAS = 2.2, 0.5, 1.4, -2.9
-SUREST = 3.0  # log-odds beyond which a model's view counts no more
 UNRELATED = 0.12  # similarity below which, with no word in common, the model is not even asked
 _IT = (
     r"(?:it|this|that|(?:the|this|these) (?:\w+ )?(?:article|text|source|document|piece|essay|report|author|writer)s?)"
@@ -47,18 +43,38 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Mix:
+    """Coefficients of a logistic mix of views; `surest`: log-odds beyond which a model's view counts no more."""
+
+    holds: float
+    confirmed: float
+    support: float
+    constant: float
+    surest: float
+
+
+# Of what a model says by its first word. From a fit to the 70 development questions about the article and 60 on
+# Wikipedia, as answered before denials were looked into; `python -m bench.gates --fit` fits to what is answered now,
+# and refused no fewer of the answerable ones.
+SAID = Mix(2.2, 0.5, 1.4, -2.9, 3.0)
+# Of what the packaged model's probe reads (`app.probe`), fitted with it by `python -m bench.probe`.
+PROBED = Mix(1.0, 1.0, 0.0, 0.0, 6.0)
+
+
+@dataclass(frozen=True)
 class Grounds:
     """What speaks for an answer.
 
     `holds`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply,
     whatever it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that
     the cited text says it (`app.confirm`); None when the model could not be asked, which is not held against it.
-    `support`: the checker's probability, 0 to 1.
+    `support`: the checker's probability, 0 to 1. `mix`: by what they are weighed.
     """
 
     holds: float
     confirmed: float | None
     support: float
+    mix: Mix = SAID
 
 
 def fit(query: str, evidence: Sequence[Evidence], session: Session) -> Fit:
@@ -79,13 +95,15 @@ def worth_asking(found: Fit) -> bool:
 def score(grounds: Grounds) -> float:
     """The log-odds that the sources hold the answer."""
     holds, confirmed, support = views(grounds)
-    return BIAS + HOLDS * holds + CONFIRMED * confirmed + SUPPORT * support
+    mix = grounds.mix
+    return mix.constant + mix.holds * holds + mix.confirmed * confirmed + mix.support * support
 
 
 def views(grounds: Grounds) -> tuple[float, float, float]:
-    """The features of the mix: holds, confirmed (both within SUREST) and support."""
-    confirmed = SUREST if grounds.confirmed is None else grounds.confirmed
-    return _bounded(grounds.holds), _bounded(confirmed), grounds.support
+    """The features of the mix: holds, confirmed (both within its `surest`) and support."""
+    surest = grounds.mix.surest
+    confirmed = surest if grounds.confirmed is None else grounds.confirmed
+    return _bounded(grounds.holds, surest), _bounded(confirmed, surest), grounds.support
 
 
 def answerable(grounds: Grounds) -> bool:
@@ -93,9 +111,9 @@ def answerable(grounds: Grounds) -> bool:
     return score(grounds) >= 0
 
 
-def hopeless(holds: float) -> bool:
+def hopeless(holds: float, mix: Mix = SAID) -> bool:
     """Could no answer pass any more, whatever the other views?"""
-    return not answerable(Grounds(holds, None, 1.0))
+    return not answerable(Grounds(holds, None, 1.0, mix))
 
 
 def asks_for_the_whole(query: str) -> bool:
@@ -108,5 +126,5 @@ def answered(sentences: Sequence[AnswerSentence]) -> bool:
     return any(sentence.verdict == "supported" for sentence in sentences)
 
 
-def _bounded(odds: float) -> float:
-    return max(-SUREST, min(SUREST, odds))
+def _bounded(odds: float, surest: float) -> float:
+    return max(-surest, min(surest, odds))

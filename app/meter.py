@@ -11,6 +11,7 @@ from typing import Any
 
 from app.answer import Usage
 from app.model import ChatModel
+from app.probe import Probe
 from app.reply import Piece
 from ingest import UserError
 
@@ -91,6 +92,11 @@ class Metered:
     @believed.setter
     def believed(self, found: bool) -> None:
         self._model.believed = found
+
+    @property
+    def probe(self) -> Probe | None:
+        """What tells its view of a request from its first word's logits; None for all models but the packaged one."""
+        return self._model.probe
 
     @property
     def held_to_grammar(self) -> bool:

@@ -23,6 +23,7 @@ from app.client import ChatClient, Limits
 from app.embedded import EmbeddedServer
 from app.endpoint import Capabilities, Endpoint, Request
 from app.faults import ModelError
+from app.probe import Probe, packaged_probe
 from app.reply import Piece
 from app.weights import MODELS, chosen_model, of_this_machine
 from ingest import UserError
@@ -62,7 +63,8 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
     if load:
         server.start()
     model = ChatModel(Endpoint("", chosen.name), "", server, replace(LOCAL_LIMITS, at_once=server.options.slots))
-    model.believed = True if chosen == MODELS[0] else None  # the gate's coefficients were fitted to it
+    if chosen == MODELS[0]:  # the gate's coefficients and the probe were fitted to it
+        model.believed, model.probe = True, packaged_probe()
     return model
 
 
@@ -78,6 +80,7 @@ class ChatModel:
     ) -> None:
         self._client = ChatClient(endpoint, api_key, server, limits)
         self.believed: bool | None = None  # see `app.calibration`; None while it is not known
+        self.probe: Probe | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
@@ -157,19 +160,21 @@ class ChatModel:
         json_schema: dict[str, Any] | None = None,
         logprobs: int | None = None,
         stop: list[str] | None = None,
+        tokens: tuple[int, ...] | None = None,
         begun: bool = False,
         cancelled: threading.Event | None = None,
     ) -> Iterator[Piece]:
         """The answer, piece by piece as it is written, without thinking; the last has a finish_reason.
 
         `grammar` (GBNF), `json_schema`, `logprobs` (how many) apply where the endpoint knows them
-        (see `capabilities`) and are left out where it refuses them. A model that answers so many at a
+        (see `capabilities`) and are left out where it refuses them;
+        `tokens` (see `app.probe`) is for the embedded one. A model that answers so many at a
         time takes them as they come, first those of a question that has `begun`: has been asked of it
         before. Closing the iterator cancels the request; so does setting `cancelled`, from any thread
         and also before its turn or the first token.
         Raises `ModelError`.
         """
-        request = Request(messages, max_tokens, temperature, grammar, json_schema, logprobs, stop)
+        request = Request(messages, max_tokens, temperature, grammar, json_schema, logprobs, stop, tokens)
         given: queue.SimpleQueue[Piece | ModelError | None] = queue.SimpleQueue()
         task = asyncio.run_coroutine_threadsafe(self._client.answer(request, begun, given.put), self._started_loop())
         try:
@@ -205,10 +210,10 @@ class ChatModel:
     def complete(self, messages: list[dict[str, str]], **options: Any) -> Piece:
         """The whole answer as one piece; options and errors as of `stream`."""
         pieces = list(self.stream(messages, **options))
-        first = next((piece.logprobs for piece in pieces if piece.logprobs), ())
+        first = next((piece for piece in pieces if piece.logprobs or piece.shares), pieces[-1])
         begins = max((number for number, piece in enumerate(pieces) if piece.restart), default=0)
         text = "".join(piece.text for piece in pieces[begins:])
-        return Piece(text, first, pieces[-1].finish_reason, pieces[-1].usage)
+        return Piece(text, first.logprobs, pieces[-1].finish_reason, pieces[-1].usage, shares=first.shares)
 
     def capabilities(self, cancelled: threading.Event | None = None) -> Capabilities:
         """What the endpoint can do; asked of it once, then remembered. Raises `ModelError`.

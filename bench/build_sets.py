@@ -3,6 +3,7 @@
     python bench/build_sets.py squad OUT      # OUT/squad/questions.jsonl, OUT/squad/corpus/*.md
     python bench/build_sets.py news OUT       # OUT/news/...
     python bench/build_sets.py whole_news OUT # OUT/whole_news/dev.jsonl, heldout.jsonl, corpus/*.md
+    python bench/build_sets.py news_train OUT # OUT/news_train/train.jsonl, corpus/*.md
 
 Then `CORPUS_DIR=OUT/squad/corpus INDEX_DIR=OUT/squad/index python -m ingest sync` and, with the
 same two variables, `python -m app evaluate OUT/squad/questions.jsonl`.
@@ -11,7 +12,8 @@ The data are read from the folder named by BENCH_DATA (default `../shared/data` 
 what is built from them is under their licences, so OUT should lie outside the repository. The same
 data, sizes and seed always give the same files. The format of the questions and how each set is
 made, with its limits, are described in `bench/questions/README.md`. `whole_news` is the corpus of
-`bench/questions/news_dev.jsonl` and `news_heldout.jsonl`, which were written by hand.
+`bench/questions/news_dev.jsonl` and `news_heldout.jsonl`, `news_train` that of `news_train.jsonl`; the
+questions of both were written by hand.
 
 Knows nothing of the product: standard library only.
 """
@@ -24,7 +26,7 @@ import re
 import sys
 import urllib.parse
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -152,11 +154,11 @@ def news(source: Source, answerable: int, unanswerable: int, seed: int) -> tuple
     return questions, _articles(source.passages.values())
 
 
-def whole_news(folder: Path) -> list[Article]:
-    """The articles of `WHOLE_NEWS`, a paragraph for each line; raises `FileNotFoundError`."""
+def whole_news(folder: Path, chosen: Iterable[Sequence[str]] = WHOLE_NEWS) -> list[Article]:
+    """The `chosen` articles, a paragraph for each line; raises `FileNotFoundError`."""
     texts = json.loads((folder / "ground-truth.json").read_text(encoding="utf-8"))
     articles = []
-    for start, *front in WHOLE_NEWS:
+    for start, *front in chosen:
         (text,) = (row["articleBody"] for key, row in texts.items() if key.startswith(start))
         named = zip(("title", "author", "published"), front, strict=True)
         paragraphs = [_clean(line) for line in text.splitlines() if line.strip()]
@@ -164,14 +166,19 @@ def whole_news(folder: Path) -> list[Article]:
     return articles
 
 
-def write_whole_news(out: Path, articles: list[Article]) -> None:
-    """Write the corpus, and bench/questions/news_*.jsonl with the evidence that their spans stand for.
+def news_train(folder: Path) -> list[Article]:
+    """The articles of `news_train_articles.json`; raises `FileNotFoundError`."""
+    return whole_news(folder, json.loads((QUESTIONS / "news_train_articles.json").read_text(encoding="utf-8")))
+
+
+def write_whole_news(out: Path, articles: list[Article], names: Sequence[str] = ("dev", "heldout")) -> None:
+    """Write the corpus, and bench/questions/news_NAME.jsonl with the evidence that their spans stand for.
 
     The spans count characters of an article's paragraphs with an empty line between them. The questions are ours, the
     articles are not: so no text of theirs stands in the repository. Raises `FileExistsError` if the corpus is there.
     """
     write_corpus(out / "corpus", articles)
-    for name in ("dev", "heldout"):
+    for name in names:
         lines = (QUESTIONS / f"news_{name}.jsonl").read_text(encoding="utf-8").splitlines()
         found = [_with_evidence(json.loads(line), articles) for line in lines]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
@@ -186,6 +193,10 @@ def _with_evidence(row: Row, articles: list[Article]) -> Row:
 
 
 SETS = {"squad": ("squad_new_wiki", squad), "news": ("multihop_news", news)}
+WHOLE: dict[str, tuple[Callable[[Path], list[Article]], tuple[str, ...]]] = {
+    "whole_news": (whole_news, ("dev", "heldout")),
+    "news_train": (news_train, ("train",)),
+}
 
 
 def _squad_question(query: Row, passage: str) -> Question | None:
@@ -291,7 +302,7 @@ def data_folder() -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Build one set; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build an evaluation set about another corpus.")
-    parser.add_argument("set", choices=[*sorted(SETS), "whole_news"])
+    parser.add_argument("set", choices=[*sorted(SETS), *WHOLE])
     parser.add_argument("out", type=Path, help="folder to write to; a folder named after the set is made in it")
     parser.add_argument("--answerable", type=int, default=60)
     parser.add_argument("--unanswerable", type=int, default=30)
@@ -308,10 +319,11 @@ def main(arguments: list[str] | None = None) -> int:
     if (out / "corpus").exists():
         print(f"{out / 'corpus'} is there already: remove it or name another folder.", file=sys.stderr)
         return 1
-    if options.set not in SETS:
-        articles = whole_news(data)
-        write_whole_news(out, articles)
-        print(f"{out}: {len(articles)} articles, dev.jsonl and heldout.jsonl")
+    if options.set in WHOLE:
+        read, names = WHOLE[options.set]
+        articles = read(data)
+        write_whole_news(out, articles, names)
+        print(f"{out}: {len(articles)} articles, {' and '.join(f'{name}.jsonl' for name in names)}")
         return 0
     build = SETS[options.set][1]
     questions, articles = build(load(data), options.answerable, options.unanswerable, options.seed)

@@ -23,6 +23,7 @@ from app.emptiness import empty
 from app.support import reason
 from bench import claim_sets
 from bench.claim_sets import Labelled
+from bench.logistic import area_under_roc
 from bench.remember import Remembering
 from bench.report import Table, write
 from ingest.embed import Embedder, LocalEmbedder
@@ -105,11 +106,8 @@ def _share(part: int, whole: int) -> float:
 
 def area(outcomes: Sequence[Outcome]) -> float:
     """Area under the ROC curve: how often a supported claim is above an unsupported one."""
-    high = np.array([o.probability for o in outcomes if o.claim.supported])
-    low = np.array([o.probability for o in outcomes if not o.claim.supported])
-    if not len(high) or not len(low):
-        return math.nan
-    return float(((high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean()).round(4))
+    labels = np.array([o.claim.supported for o in outcomes], bool)
+    return area_under_roc(np.array([o.probability for o in outcomes]), labels)
 
 
 def main() -> None:

@@ -16,23 +16,25 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from app import abstention, gates
 from app.abstention import Gate
+from app.answer import Turn
 from app.ask import Road
 from app.draft import Draft
 from app.evaluate import Question, judge, read_questions
 from app.faults import ModelError
+from bench import logistic
 from bench.report import RESULTS, Table, cell, share, write
 from ingest.settings import load_settings
 
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 FITTED_TO = ("article_dev", "squad")  # development sets alone: what is held out must never be here
 RIDGE = 1.0
-ROUNDS = 50  # of Newton's method
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,22 @@ class Ungated(Gate):
         return False
 
 
-def see(road: Road, question: Question) -> Seen:
-    """Have one question answered whatever the gate says, and measure. Raises `ModelError`, also where no view comes."""
-    draft = Draft(question.question, road.models.metered(), threading.Event())
-    for _ in road.retrieve(draft, question.question, question.history, None):
+def written(road: Road, question: str, history: Sequence[Turn] = ()) -> Draft:
+    """What the model writes of one question. Raises `ModelError`."""
+    draft = Draft(question, road.models.metered(), threading.Event())
+    for _ in road.retrieve(draft, question, history, None):
         pass
-    grounds = None
     if draft.evidence:
         for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)):
             pass
+    return draft
+
+
+def see(road: Road, question: Question) -> Seen:
+    """Have one question answered whatever the gate says, and measure. Raises `ModelError`, also where no view comes."""
+    draft = written(road, question.question, question.history)
+    grounds = None
+    if draft.evidence:
         grounds = abstention.grounds(draft)
         if draft.holds is None or (grounds and grounds.confirmed is None):
             raise ModelError("unknown", "The endpoint does not tell how likely Yes and No are: nothing to calibrate.")
@@ -82,21 +91,10 @@ def see(road: Road, question: Question) -> Seen:
 def fitted(seen: Sequence[Seen]) -> np.ndarray:
     """Coefficients of holds, confirmed and support, and the constant: ridge logistic regression, labels alike."""
     kept = [(one.answerable, one.grounds) for one in seen if one.grounds]
-    x = np.array([[*gates.views(grounds), 1.0] for _, grounds in kept])
+    x = np.array([gates.views(grounds) for _, grounds in kept])
     y = np.array([answerable for answerable, _ in kept], float)
-    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    middle, scale = x.mean(axis=0), x.std(axis=0)
-    middle[-1], scale[-1] = 0.0, 1.0
-    scale[scale == 0] = 1.0  # a view that is the same of all
-    z, w = (x - middle) / scale, np.zeros(4)
-    penalty = RIDGE * np.array([1.0, 1.0, 1.0, 0.0])
-    for _ in range(ROUNDS):
-        p = 1 / (1 + np.exp(-z @ w))
-        slope = z.T @ (weight * (p - y)) + penalty * w
-        w = w - np.linalg.solve((z.T * (weight * p * (1 - p))) @ z + np.diag(penalty + 1e-9), slope)
-    w = w / scale
-    w[-1] -= w[:-1] @ middle[:-1]
-    return np.asarray(w)
+    weights, constant = logistic.fit(x, y, RIDGE)
+    return np.array([*weights, constant])
 
 
 def table(seen: Sequence[Seen]) -> Table:
@@ -121,7 +119,12 @@ def read_results() -> list[Seen]:
     """What runs over the sets of FITTED_TO saw."""
     paths = [RESULTS / f"gates-{name}.json" for name in FITTED_TO]
     rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))["figures"]["questions"]]
-    return [Seen(**{**row, "grounds": row["grounds"] and gates.Grounds(**row["grounds"])}) for row in rows]
+    return [Seen(**{**row, "grounds": row["grounds"] and _grounds(row["grounds"])}) for row in rows]
+
+
+def _grounds(told: dict[str, Any]) -> gates.Grounds:
+    mix = told.get("mix")
+    return gates.Grounds(**{**told, "mix": gates.Mix(**mix) if mix else gates.SAID})
 
 
 def main() -> None:

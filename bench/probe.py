@@ -1,0 +1,215 @@
+"""Fit the probe of app/probe.py: does the packaged model know whether the sources answer a question?
+
+    python -m bench.probe            # the table, by cross-validation; what has not been asked yet is asked first
+    python -m bench.probe --save     # and write app/probe.json
+
+Each question of the development and training sets is answered whatever the gate says, some ten seconds each on two
+cores; the logits of the two requests that the probe reads, and the checker's view, are kept in .cache/bench/probe.
+Held-out sets have no part in it. The table and the choice of penalties are of questions that the fit has not seen.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from tqdm import tqdm
+
+from app import abstention
+from app.ask import Road
+from app.draft import Draft
+from app.evaluate import turns
+from app.probe import FILE, Kind, Probe, features
+from app.weights import MODELS
+from bench import build_sets, logistic
+from bench.gates import Ungated, written
+from bench.report import CACHE, ROOT, Table, cell, share, write
+from bench.retrieval_sets import settings_for
+from ingest.sync import sync
+
+ASKED = CACHE / "probe"
+KINDS: tuple[Kind, ...] = get_args(Kind)
+COMMON, COUNT = 20_000, 1_200  # tokens are drawn from the commonest, which have the lowest numbers
+WORDS = (9454, 2753)  # "Yes" and "No" of the model's tokenizer
+FOLDS = 10
+PENALTIES = (50.0, 100.0, 200.0, 400.0)
+STACKED = 1.0  # the penalty where the views are mixed
+THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
+QUESTIONS = ROOT / "bench" / "questions"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorder(Probe):
+    """Keeps the logits of the latest request of each kind."""
+
+    seen: dict[Kind, np.ndarray] = field(default_factory=dict)
+
+    def log_odds(self, kind: Kind, shares: Sequence[tuple[int, float]]) -> float | None:
+        """Even odds."""
+        self.seen[kind] = features(self.tokens, shares)
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was seen of each of n questions: `views` (n, tokens) by kind, the checker's `support`, and the label."""
+
+    ids: tuple[str, ...]
+    answerable: np.ndarray
+    support: np.ndarray
+    views: dict[Kind, np.ndarray]
+
+
+def drawn() -> tuple[int, ...]:
+    """The tokens that are asked for."""
+    chosen = np.random.default_rng(0).choice(COMMON, COUNT, replace=False)
+    return tuple(sorted({*WORDS, *map(int, chosen)}))
+
+
+def sets() -> Iterator[tuple[list[Row], Path]]:
+    """Questions, each with `answerable`, and the folder of their corpus. Raises `RuntimeError` without the data."""
+    made = CACHE / "sets"
+    yield _rows(QUESTIONS / "article_dev.jsonl"), ROOT / "corpus"
+    for name, file in (("whole_news", "dev.jsonl"), ("news_train", "train.jsonl")):
+        folder = made / name
+        if not folder.exists() and build_sets.main([name, str(made)]):
+            raise RuntimeError(f"{name} could not be made.")
+        yield _rows(folder / file), folder / "corpus"
+
+
+def _rows(path: Path) -> list[Row]:
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [{**row, "answerable": bool(row.get("answerable", row.get("answer")))} for row in rows]
+
+
+def ask_all() -> None:
+    """Ask what has not been asked; each question is kept as soon as it is. Raises `ModelError`."""
+    ASKED.mkdir(parents=True, exist_ok=True)
+    for rows, corpus in sets():
+        missing = [row for row in rows if not _place(row).exists()]
+        if missing:
+            settings = settings_for(corpus, CACHE / "answers" / corpus.parent.name)
+            sync(settings)
+            road = replace(Road.open(settings), gate=Ungated())
+            try:
+                for row in tqdm(missing, disable=None):
+                    _ask(road, row)
+            finally:
+                road.close()
+
+
+def _ask(road: Road, row: Row) -> None:
+    recorder = Recorder(MODELS[0].sha256, drawn(), {})
+    road.model.probe = recorder
+    history = turns(row.get("history") or [])
+    draft = written(road, str(row["question"]), history)
+    found = abstention.grounds(draft) if draft.evidence else None
+    if found and set(recorder.seen) == set(KINDS):  # where nothing is cited there is nothing for a gate
+        hits = not row["answerable"] or _hits(draft, row["evidence"])
+        np.savez(_place(row), answerable=row["answerable"], hits=hits, support=found.support, **recorder.seen)
+
+
+def _hits(draft: Draft, evidence: Sequence[str]) -> bool:
+    cited = [citation.span.text for sentence in draft.sentences for citation in sentence.citations]
+    return any(gold in text or text in gold for gold in evidence for text in cited)
+
+
+def _place(row: Row) -> Path:
+    return ASKED / f"{row['id']}.npz"
+
+
+def read() -> Asked:
+    """All that has been asked, but for answers to answerable questions that cite another sentence than they should."""
+    every = [(path, dict(np.load(path))) for path in sorted(ASKED.glob("*.npz"))]
+    paths, held = zip(*((path, one) for path, one in every if one["hits"]), strict=True)
+    views = {kind: np.stack([one[kind] for one in held]) for kind in KINDS}
+    labels, support = (np.array([one[name] for one in held]) for name in ("answerable", "support"))
+    return Asked(tuple(path.stem for path in paths), labels.astype(float), support, views)
+
+
+def folds(ids: Sequence[str]) -> np.ndarray:
+    """The fold of each question; one asked in full goes with its follow-up."""
+    stems = [one.removesuffix("-s") for one in ids]
+    names = sorted(set(stems))
+    of = dict(zip(names, np.random.default_rng(1).permutation(len(names)) % FOLDS, strict=True))
+    return np.array([of[stem] for stem in stems])
+
+
+def unseen(x: np.ndarray, y: np.ndarray, fold: np.ndarray, penalty: float) -> np.ndarray:
+    """Each question's log-odds by a fit to the other folds."""
+    odds = np.zeros(len(y))
+    for number in range(FOLDS):
+        out = fold == number
+        weights, constant = logistic.fit(x[~out], y[~out], penalty)
+        odds[out] = x[out] @ weights + constant
+    return odds
+
+
+def fit(asked: Asked) -> tuple[dict[str, object], np.ndarray, Table]:
+    """The probe as app/probe.json has it, the gate's score of each question by folds, and the table of penalties."""
+    fold, y = folds(asked.ids), asked.answerable
+    rows, best, odds = [], dict[Kind, float](), dict[Kind, np.ndarray]()
+    for kind in KINDS:
+        tried = {one: unseen(asked.views[kind], y, fold, one) for one in PENALTIES}
+        areas = {one: logistic.area_under_roc(found, y == 1) for one, found in tried.items()}
+        best[kind] = max(areas, key=lambda one: areas[one])
+        odds[kind] = tried[best[kind]]
+        rows.append((kind, *(f"{areas[one]:.3f}" for one in PENALTIES)))
+    mixed = np.column_stack([*odds.values(), asked.support])
+    weights, constant = logistic.fit(mixed, y, STACKED)
+    made: dict[str, object] = {"sha256": MODELS[0].sha256, "tokens": drawn(), "support": round(float(weights[-1]), 3)}
+    for kind, weight in zip(KINDS, weights[:-1], strict=True):
+        of_tokens, base = logistic.fit(asked.views[kind], y, best[kind])
+        own = constant if kind == KINDS[0] else 0.0
+        made[kind] = {
+            "tokens": [round(float(one), 6) for one in weight * of_tokens],
+            "constant": round(float(weight * base + own), 4),
+        }
+    scores = np.zeros(len(y))
+    for number in range(FOLDS):
+        out = fold == number
+        w, c = logistic.fit(mixed[~out], y[~out], STACKED)
+        scores[out] = mixed[out] @ w + c
+    return made, scores, Table("Area under the curve, by penalty", ("view", *map(str, PENALTIES)), rows)
+
+
+def table(asked: Asked, scores: np.ndarray) -> Table:
+    """Refusals by threshold, over all questions and by set."""
+    rows = []
+    for threshold in THRESHOLDS:
+        refused = scores < threshold
+        cells = [cell(share(refused[asked.answerable == label].tolist())) for label in (0, 1)]
+        rows.append((f"{threshold:+.1f}", *cells))
+    areas = [
+        f"{name} {logistic.area_under_roc(scores[of], asked.answerable[of] == 1):.3f}" for name, of in _by_set(asked)
+    ]
+    note = f"Threshold 0 is the one in use. Area under the curve: {', '.join(areas)}."
+    return Table("Abstention by the probe", ("threshold", "unanswerable refused", "answerable refused"), rows, note)
+
+
+def _by_set(asked: Asked) -> Iterator[tuple[str, np.ndarray]]:
+    for name, letter in (("article_dev", "d"), ("news_dev", "n"), ("news_train", "t"), ("all", "")):
+        yield name, np.array([one.startswith(letter) for one in asked.ids])
+
+
+def main() -> None:
+    """Ask what is missing, fit, and print."""
+    parser = argparse.ArgumentParser(description="Fit the probe.")
+    parser.add_argument("--save", action="store_true", help="write app/probe.json")
+    options = parser.parse_args()
+    ask_all()
+    asked = read()
+    made, scores, penalties = fit(asked)
+    figures = {"scores": dict(zip(asked.ids, scores.round(3).tolist(), strict=True)), "support": made["support"]}
+    write("probe", figures, [table(asked, scores), penalties])
+    if options.save:
+        FILE.write_text(json.dumps(made) + "\n", "utf-8")
+        print(f"{FILE.name} is written; PROBED of app/gates.py has the support of {made['support']}.")
+
+
+if __name__ == "__main__":
+    main()
