@@ -2,7 +2,8 @@
 
     python -m bench.gates                       # on the article's development questions
     python -m bench.gates FILE.jsonl            # on another file's; CORPUS_DIR and INDEX_DIR choose its corpus
-    python -m bench.gates --fit                 # coefficients fitted to the results of FITTED_TO
+    python -m bench.gates --said                # by Yes and No alone, as of a model that has no probe
+    python -m bench.gates --fit                 # coefficients of SAID, fitted to the results of FITTED_TO
 
 Each question is answered whatever the gate says, with the configured model; what the gate would see and whether
 the answer is right are kept. The table tells for a range of thresholds how many unanswerable questions are refused and
@@ -33,7 +34,7 @@ from bench.report import RESULTS, Table, cell, share, write
 from ingest.settings import load_settings
 
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
-FITTED_TO = ("article_dev", "squad")  # development sets alone: what is held out must never be here
+FITTED_TO = ("said-article_dev", "said-squad")  # development sets alone: what is held out must never be here
 RIDGE = 1.0
 
 
@@ -132,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Calibrate the gate.")
     parser.add_argument("file", nargs="?", type=Path, default=Path("bench/questions/article_dev.jsonl"))
     parser.add_argument("--name", help="of the results (default: the file's)")
+    parser.add_argument("--said", action="store_true", help="by the probabilities of Yes and No, not by the probe")
     parser.add_argument("--fit", action="store_true", help="print coefficients fitted to the results that are there")
     options = parser.parse_args()
     if options.fit:
@@ -139,11 +141,14 @@ def main() -> None:
         print(f"holds, confirmed, support, constant of {len(seen)} questions:", *fitted(seen).round(2))
         return
     road = replace(Road.open(load_settings()), gate=Ungated())
+    if options.said:
+        road.model.probe = None
     try:
         seen = [see(road, question) for question in tqdm(read_questions(options.file), disable=None)]
     finally:
         road.close()
-    write(f"gates-{options.name or options.file.stem}", {"questions": [asdict(one) for one in seen]}, [table(seen)])
+    name = ("said-" if options.said else "") + (options.name or options.file.stem)
+    write(f"gates-{name}", {"questions": [asdict(one) for one in seen]}, [table(seen)])
 
 
 if __name__ == "__main__":
