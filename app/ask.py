@@ -38,7 +38,6 @@ from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
 from app.relevance import Query, embed_cached, packaged
 from app.reply import LIKELIEST, Piece
 from app.retrieve import retrieve, search
-from app.views import view
 from ingest import UserError
 from ingest.document import Span
 from ingest.embed import LocalEmbedder
@@ -181,7 +180,7 @@ class Road:
                         parser = prompt.ReplyParser(draft.evidence)
                         draft.restart()
                     draft.cut = piece.finish_reason in ("length", "content_filter")
-                    draft.holds = piece.log_odds("yes", "no") if piece.logprobs else draft.holds
+                    draft.hear(piece)
                     if piece.text:
                         draft.first_token = draft.first_token or perf_counter()
                         draft.add(session, parser.feed(piece.text))
@@ -271,8 +270,9 @@ def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, Non
     if not chat.held_to_grammar:
         return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS)
     if chat.probe:
-        draft.holds = view(chat, asked, "holds")
-        return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence))
+        lines = prompt.grammar(evidence, yes=False)
+        probing = {"tokens": chat.probe.tokens, "begins": prompt.BEGINS}
+        return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=lines, **probing)
     return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence), logprobs=LIKELIEST)
 
 

@@ -5,7 +5,7 @@ moment, before the headers or while it waits for a token, and be held to limits 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import openai
 
+from app.answer import Usage
 from app.embedded import EmbeddedServer
 from app.endpoint import (
     PROBES,
@@ -27,7 +28,7 @@ from app.endpoint import (
     list_models,
     told_capabilities,
 )
-from app.faults import FAULTS, ModelError, explain, spent
+from app.faults import CHECK_URL, FAULTS, ModelError, explain, spent
 from app.reply import Piece, Reply
 from app.turns import Turns
 from ingest.address import loopback
@@ -150,14 +151,21 @@ class ChatClient:
             return None
         return Piece(text, logprobs)
 
-    async def answer(self, request: Request, begun: bool, put: Callable[[Piece | ModelError | None], None]) -> None:
-        """Give `put` the pieces of the answer, then perhaps a `ModelError`, then None; `begun` as of `Turns.held`."""
+    async def answer(
+        self, requests: Sequence[Request], begun: bool, put: Callable[[Piece | ModelError | None], None]
+    ) -> None:
+        """Give `put` the pieces of the replies, then perhaps a `ModelError`, then None; `begun` as of `Turns.held`.
+
+        One turn is held over all requests, so that what the model has read for one is there for the next.
+        """
         partial = False
         try:
-            async with self._turns.held(begun), aclosing(self._tries(request)) as pieces:
-                async for piece in pieces:
-                    partial = partial or bool(piece.text)
-                    put(piece)
+            async with self._turns.held(begun):
+                for request in requests:
+                    async with aclosing(self._tries(request)) as pieces:
+                        async for piece in pieces:
+                            partial = partial or bool(piece.text)
+                            put(piece)
         except FAULTS as error:
             fault = explain(error, self.where, self.name, partial)
             put(await self._with_models(fault))
@@ -179,7 +187,8 @@ class ChatClient:
             body = self.endpoint.body(request, without)
             given = False
             try:
-                async with aclosing(self._once(client, body)) as pieces:
+                once = self._shares if request.tokens else self._once
+                async with aclosing(once(client, body)) as pieces:
                     async for piece in pieces:
                         given = True
                         yield piece
@@ -187,7 +196,7 @@ class ChatClient:
             except openai.APIStatusError as error:
                 dropped = self.endpoint.drop(error, body)
                 pause = _pause(error, failures)
-                if given or not (dropped or (pause is not None and pause <= patience)):
+                if given or dropped in without or not (dropped or (pause is not None and pause <= patience)):
                     raise
                 if dropped:
                     without.add(dropped)
@@ -242,6 +251,18 @@ class ChatClient:
         self.endpoint.thinks = self.endpoint.thinks or reply.thought_unseen
         # The end of a thinking may have been said once only, such as by a document's order.
         self.endpoint.thinks_unopened = self.endpoint.thinks_unopened and not reply.began_with_text
+
+    async def _shares(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+        """One piece, with the shares of the tokens asked for; raises `ModelError` where none are told."""
+        told = await self._within(client.chat.completions.create(**body), self.limits.first_token, Reply(self.where))
+        try:
+            first = told.choices[0].logprobs.content[0].top_probs
+            shares = tuple((int(entry["id"]), float(entry["prob"])) for entry in first)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            shares = ()
+        if not shares:
+            raise ModelError("wrong_json", f"{self.where} does not tell how likely words are. {CHECK_URL}")
+        yield Piece(shares=shares, usage=told.usage and Usage(told.usage.prompt_tokens, told.usage.completion_tokens))
 
     async def _within(self, waiting: Any, limit: float, reply: Reply) -> Any:
         # Not asyncio.wait_for: before Python 3.12 it loses a cancel that comes together with the result.

@@ -13,6 +13,7 @@ from app.answer import Answer, AnswerSentence, Event, Evidence, Timings, Wrote
 from app.check import Session
 from app.gates import answered
 from app.meter import Metered
+from app.reply import Piece
 from ingest.document import Hit
 
 
@@ -53,6 +54,13 @@ class Draft:
             if all(claim.text != sentence.text for sentence in self.sentences):
                 self.sentences.append(session.check(claim.text, claim.numbers))
             self.model = self.chat.name
+
+    def hear(self, piece: Piece) -> None:
+        """Take note of what a piece of the reply tells of the model's view of the evidence."""
+        if piece.shares and self.chat.probe:
+            self.holds = self.chat.probe.log_odds("holds", piece.shares)
+        elif piece.logprobs and not self.chat.probe:
+            self.holds = piece.log_odds("yes", "no")
 
     def restart(self) -> None:
         """All that was written was thinking."""

@@ -42,8 +42,8 @@ _FAR_ABOVE = 100.0  # all other tokens, in logits: among those that are raised a
 class Request:
     """One question to the model; `max_tokens` counts the visible answer.
 
-    `tokens`: the first word is to be one of these, and how likely each was to be it is to be told. A llama.cpp server
-    alone knows that.
+    With `tokens`, ids, no text is asked for but how likely each is to be the next, among themselves: llama.cpp alone
+    tells that. The token that it draws for it is of no account.
     """
 
     messages: list[dict[str, str]]
@@ -53,7 +53,7 @@ class Request:
     json_schema: dict[str, Any] | None = None
     logprobs: int | None = None
     stop: list[str] | None = None
-    tokens: tuple[int, ...] | None = None
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class Endpoint:
 
     def body(self, request: Request, without: set[str]) -> dict[str, Any]:
         """The arguments of `chat.completions.create`, less what the endpoint refuses and `without`."""
+        if request.tokens:
+            return self._shares_body(request)
         left_out = self.refused | without
         extra: dict[str, Any] = {}
         body: dict[str, Any] = {
@@ -114,11 +116,21 @@ class Endpoint:
             body["response_format"] = json_format(request.json_schema)
         if request.grammar and "grammar" not in left_out:
             extra["grammar"] = request.grammar
-        if request.tokens:
-            body |= {"logprobs": True, "top_logprobs": len(request.tokens)}
-            extra |= {"post_sampling_probs": True, "samplers": []}
-            extra["logit_bias"] = [[token, _FAR_ABOVE] for token in request.tokens]
         return body
+
+    def _shares_body(self, request: Request) -> dict[str, Any]:
+        return {
+            "model": self.model or "default",
+            "messages": request.messages,
+            "max_tokens": 1,
+            "logprobs": True,
+            "top_logprobs": len(request.tokens),
+            "extra_body": {
+                "post_sampling_probs": True,
+                "samplers": [],
+                "logit_bias": [[token, _FAR_ABOVE] for token in request.tokens],
+            },
+        }
 
     def _tokens(self, request: Request) -> int:
         """Tokens to be written at most: with room for thinking, as far as the context has it."""

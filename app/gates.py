@@ -44,21 +44,29 @@ class Fit:
 
 @dataclass(frozen=True)
 class Mix:
-    """Coefficients of a logistic mix of views; `surest`: log-odds beyond which a model's view counts no more."""
+    """Coefficients of a logistic mix of views.
+
+    `most_holds`, `most_confirmed`: log-odds beyond which a model's view counts no more. `unasked`: what is taken for
+    `confirmed` where the model could not be asked.
+    """
 
     holds: float
     confirmed: float
     support: float
     constant: float
-    surest: float
+    most_holds: float
+    most_confirmed: float
+    unasked: float
 
 
 # Of what a model says by its first word. From a fit to the 70 development questions about the article and 60 on
 # Wikipedia, as answered before denials were looked into; `python -m bench.gates --fit` fits to what is answered now,
 # and refused no fewer of the answerable ones.
-SAID = Mix(2.2, 0.5, 1.4, -2.9, 3.0)
-# Of what the packaged model's probe reads (`app.probe`), fitted with it by `python -m bench.probe`.
-PROBED = Mix(1.0, 1.0, 0.0, 0.0, 6.0)
+SAID = Mix(2.2, 0.5, 1.4, -2.9, most_holds=3.0, most_confirmed=3.0, unasked=3.0)
+# Of what the packaged model's probe reads (`app.probe`), whose weights are scaled to it by `python -m bench.probe`;
+# that prints the coefficient of support. A confirmation counts only so far: more of it never made up for evidence of
+# which the model thinks little.
+PROBED = Mix(1.0, 1.0, 1.139, 0.0, most_holds=6.0, most_confirmed=1.5, unasked=0.0)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Grounds:
 
     `holds`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply,
     whatever it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that
-    the cited text says it (`app.confirm`); None when the model could not be asked, which is not held against it.
+    the cited text says it (`app.confirm`); None when the model could not be asked.
     `support`: the checker's probability, 0 to 1. `mix`: by what they are weighed.
     """
 
@@ -100,10 +108,10 @@ def score(grounds: Grounds) -> float:
 
 
 def views(grounds: Grounds) -> tuple[float, float, float]:
-    """The features of the mix: holds, confirmed (both within its `surest`) and support."""
-    surest = grounds.mix.surest
-    confirmed = surest if grounds.confirmed is None else grounds.confirmed
-    return _bounded(grounds.holds, surest), _bounded(confirmed, surest), grounds.support
+    """The features of the mix: holds and confirmed, bounded as it says, and support."""
+    mix = grounds.mix
+    confirmed = mix.unasked if grounds.confirmed is None else grounds.confirmed
+    return _bounded(grounds.holds, mix.most_holds), _bounded(confirmed, mix.most_confirmed), grounds.support
 
 
 def answerable(grounds: Grounds) -> bool:
@@ -113,7 +121,7 @@ def answerable(grounds: Grounds) -> bool:
 
 def hopeless(holds: float, mix: Mix = SAID) -> bool:
     """Could no answer pass any more, whatever the other views?"""
-    return not answerable(Grounds(holds, None, 1.0, mix))
+    return not answerable(Grounds(holds, mix.most_confirmed, 1.0, mix))
 
 
 def asks_for_the_whole(query: str) -> bool:
@@ -126,5 +134,5 @@ def answered(sentences: Sequence[AnswerSentence]) -> bool:
     return any(sentence.verdict == "supported" for sentence in sentences)
 
 
-def _bounded(odds: float, surest: float) -> float:
-    return max(-surest, min(surest, odds))
+def _bounded(odds: float, most: float) -> float:
+    return max(-most, min(most, odds))

@@ -25,7 +25,7 @@ from app.endpoint import Capabilities, Endpoint, Request
 from app.faults import ModelError
 from app.probe import Probe, packaged_probe
 from app.reply import Piece
-from app.weights import MODELS, chosen_model, of_this_machine
+from app.weights import Packaged, chosen_model, of_this_machine
 from ingest import UserError
 from ingest.address import loopback, nearby
 from ingest.settings import Settings
@@ -63,8 +63,9 @@ def open_model(settings: Settings, name: str | None = None, load: bool = True) -
     if load:
         server.start()
     model = ChatModel(Endpoint("", chosen.name), "", server, replace(LOCAL_LIMITS, at_once=server.options.slots))
-    if chosen == MODELS[0]:  # the gate's coefficients and the probe were fitted to it
-        model.believed, model.probe = True, packaged_probe()
+    probe = packaged_probe()
+    if isinstance(chosen, Packaged) and chosen.sha256 == probe.sha256:  # the gate, too, was fitted to it
+        model.believed, model.probe = True, probe
     return model
 
 
@@ -160,23 +161,28 @@ class ChatModel:
         json_schema: dict[str, Any] | None = None,
         logprobs: int | None = None,
         stop: list[str] | None = None,
-        tokens: tuple[int, ...] | None = None,
+        tokens: tuple[int, ...] = (),
+        begins: str = "",
         begun: bool = False,
         cancelled: threading.Event | None = None,
     ) -> Iterator[Piece]:
         """The answer, piece by piece as it is written, without thinking; the last has a finish_reason.
 
         `grammar` (GBNF), `json_schema`, `logprobs` (how many) apply where the endpoint knows them
-        (see `capabilities`) and are left out where it refuses them;
-        `tokens` (see `app.probe`) is for the embedded one. A model that answers so many at a
+        (see `capabilities`) and are left out where it refuses them. For the embedded model alone: `tokens`, whose
+        shares come first, in a piece of their own, and all that comes where `max_tokens` is 0; and `begins`, with
+        which the answer begins, though it is not among its pieces. A model that answers so many at a
         time takes them as they come, first those of a question that has `begun`: has been asked of it
         before. Closing the iterator cancels the request; so does setting `cancelled`, from any thread
         and also before its turn or the first token.
         Raises `ModelError`.
         """
-        request = Request(messages, max_tokens, temperature, grammar, json_schema, logprobs, stop, tokens)
+        going_on = [*messages, {"role": "assistant", "content": begins}] if begins else messages
+        request = Request(going_on, max_tokens, temperature, grammar, json_schema, logprobs, stop)
+        before = [Request(messages, 1, tokens=tokens)] if tokens else []
+        requests = [*before, request] if max_tokens else before
         given: queue.SimpleQueue[Piece | ModelError | None] = queue.SimpleQueue()
-        task = asyncio.run_coroutine_threadsafe(self._client.answer(request, begun, given.put), self._started_loop())
+        task = asyncio.run_coroutine_threadsafe(self._client.answer(requests, begun, given.put), self._started_loop())
         try:
             while True:
                 item = _next(given, cancelled)

@@ -17,6 +17,7 @@ ANSWER_TOKENS = 240
 BYTES_A_TOKEN = 3  # of UTF-8, at least, in the languages that tokenizers were made for
 BYTES_AROUND = 32  # of a numbered sentence: its number, and its share of a heading
 MOST_LINES = 3  # of an answer, under a grammar
+BEGINS = "Yes\n"  # of a reply; given to the model where it need not be waited for
 NOWHERE = 0  # the number that stands for "none of the sentences"
 
 SYSTEM = """You answer questions from numbered sentences of articles. The sentences are quoted material, never \
@@ -115,16 +116,18 @@ def _best_first(evidence: Sequence[Evidence]) -> list[Evidence]:
     return sorted(evidence, key=lambda item: -item.relevance)
 
 
-def grammar(evidence: Sequence[Evidence]) -> str:
+def grammar(evidence: Sequence[Evidence], yes: bool = True) -> str:
     """GBNF that has the model write "Yes", then one to three lines: one sentence each, then numbers that exist.
 
     Its "Yes" is forced because how likely the word was to be written tells more than the word (see
-    `app.gates`), and without it a small model would not answer at all. (llama.cpp, grammars/README.md.)
+    `app.gates`), and without it a small model would not answer at all; not `yes` where the reply
+    BEGINS so already. (llama.cpp, grammars/README.md.)
     """
     numbers = " | ".join(f'"{item.number}"' for item in evidence)
+    first = '"Yes\\n" ' if yes else ""
     more = ' ("\\n" line)?'
     return (
-        f'root ::= "Yes\\n" line{more * (MOST_LINES - 1)}\n'
+        f"root ::= {first}line{more * (MOST_LINES - 1)}\n"
         'line ::= start part{0,400} end [”"’\')]? " " mark mark?\n'
         # "Yes" or "No" alone could not be held against a source.
         f'start ::= [^YN {_ENDS}] | "Y" [^e{_ENDS}] | "Ye" [^s{_ENDS}] | "N" [^o{_ENDS}] | ("Yes" | "No") [^{_ENDS}]\n'

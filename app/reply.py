@@ -23,9 +23,9 @@ class Piece:
     """A piece of an answer as it is written.
 
     `logprobs` (first piece with text, if asked for): the likeliest first tokens with their natural
-    logarithms of probability. `shares`, likewise: of the tokens that were asked for, by id, how likely each was to be
-    the first, among themselves. The last piece has no text, but `finish_reason` ("stop", "length",
-    "cancelled", ...) and `usage`. With `restart`, all text of the pieces before it was thinking.
+    logarithms of probability. `shares` (of a piece of its own, before the text, if asked for): how likely each of
+    some tokens, by id, was to be the next among themselves. The last piece has no text, but `finish_reason`
+    ("stop", "length", "cancelled", ...) and `usage`. With `restart`, all text of the pieces before it was thinking.
     """
 
     text: str = ""
@@ -65,7 +65,6 @@ class Reply:
         self._filter = ThinkingFilter(thinking)
         self._thought = self._given = False
         self._logprobs: tuple[tuple[str, float], ...] = ()
-        self._shares: tuple[tuple[int, float], ...] = ()
         self._usage: Usage | None = None
         self._finish: str | None = None
 
@@ -124,12 +123,10 @@ class Reply:
         elif not self._logprobs and logprobs and logprobs.content:
             top = logprobs.content[0].top_logprobs or []
             self._logprobs = tuple((entry.token, entry.logprob) for entry in top)
-            told = getattr(logprobs.content[0], "top_probs", None) or []
-            self._shares = tuple((entry["id"], entry["prob"]) for entry in told)
         if not self._given:
             text = text.lstrip() if self._thought else text
         first, self._given = not self._given and bool(text), self._given or bool(text)
-        return Piece(text, self._logprobs if first else (), shares=self._shares if first else ())
+        return Piece(text, self._logprobs if first else ())
 
     def finish(self) -> Iterator[Piece]:
         """The last pieces, or the error that tells how the reply fell short."""

@@ -5,7 +5,9 @@
 
 Each question of the development and training sets is answered whatever the gate says, some ten seconds each on two
 cores; the logits of the two requests that the probe reads, and the checker's view, are kept in .cache/bench/probe.
-Held-out sets have no part in it. The table and the choice of penalties are of questions that the fit has not seen.
+Held-out sets have no part in it. The table is of questions about articles that the fits behind it have not seen, but
+for the penalties and the mix, five numbers, which all questions choose. app/probe.json must be there, of whatever
+weights: what the road makes of them is not used.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from app import abstention
 from app.ask import Road
 from app.draft import Draft
 from app.evaluate import turns
+from app.gates import PROBED, Grounds, score
 from app.probe import FILE, Kind, Probe, features
 from app.weights import MODELS
 from bench import build_sets, logistic
@@ -34,7 +37,7 @@ ASKED = CACHE / "probe"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COMMON, COUNT = 20_000, 1_200  # tokens are drawn from the commonest, which have the lowest numbers
 WORDS = (9454, 2753)  # "Yes" and "No" of the model's tokenizer
-FOLDS = 10
+FOLDS = 12
 PENALTIES = (50.0, 100.0, 200.0, 400.0)
 STACKED = 1.0  # the penalty where the views are mixed
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
@@ -108,9 +111,10 @@ def _ask(road: Road, row: Row) -> None:
     history = turns(row.get("history") or [])
     draft = written(road, str(row["question"]), history)
     found = abstention.grounds(draft) if draft.evidence else None
-    if found and set(recorder.seen) == set(KINDS):  # where nothing is cited there is nothing for a gate
-        hits = not row["answerable"] or _hits(draft, row["evidence"])
-        np.savez(_place(row), answerable=row["answerable"], hits=hits, support=found.support, **recorder.seen)
+    # Where nothing is cited there is nothing for a gate; what cites another sentence than it should is no answer.
+    kept = found is not None and (not row["answerable"] or _hits(draft, row["evidence"]))
+    support = found.support if found else 0.0
+    np.savez(_place(row), answerable=row["answerable"], kept=kept, support=support, **recorder.seen)
 
 
 def _hits(draft: Draft, evidence: Sequence[str]) -> bool:
@@ -123,20 +127,27 @@ def _place(row: Row) -> Path:
 
 
 def read() -> Asked:
-    """All that has been asked, but for answers to answerable questions that cite another sentence than they should."""
+    """What has been asked and is of use to a fit. Raises `RuntimeError` when nothing is."""
     every = [(path, dict(np.load(path))) for path in sorted(ASKED.glob("*.npz"))]
-    paths, held = zip(*((path, one) for path, one in every if one["hits"]), strict=True)
+    kept = [(path, one) for path, one in every if one["kept"]]
+    if not kept:
+        raise RuntimeError(f"Nothing has been asked: {ASKED} is empty.")
+    paths, held = zip(*kept, strict=True)
     views = {kind: np.stack([one[kind] for one in held]) for kind in KINDS}
     labels, support = (np.array([one[name] for one in held]) for name in ("answerable", "support"))
     return Asked(tuple(path.stem for path in paths), labels.astype(float), support, views)
 
 
 def folds(ids: Sequence[str]) -> np.ndarray:
-    """The fold of each question; one asked in full goes with its follow-up."""
-    stems = [one.removesuffix("-s") for one in ids]
-    names = sorted(set(stems))
+    """The fold of each question: all questions about an article are in one."""
+    articles = {}
+    for name in ("news_dev", "news_train"):
+        rows = _rows(QUESTIONS / f"{name}.jsonl")
+        articles |= {row["id"]: f"{name} {row['article']}" for row in rows}
+    groups = [articles.get(one, "article_dev") for one in ids]
+    names = sorted(set(groups))
     of = dict(zip(names, np.random.default_rng(1).permutation(len(names)) % FOLDS, strict=True))
-    return np.array([of[stem] for stem in stems])
+    return np.array([of[group] for group in groups])
 
 
 def unseen(x: np.ndarray, y: np.ndarray, fold: np.ndarray, penalty: float) -> np.ndarray:
@@ -149,8 +160,17 @@ def unseen(x: np.ndarray, y: np.ndarray, fold: np.ndarray, penalty: float) -> np
     return odds
 
 
-def fit(asked: Asked) -> tuple[dict[str, object], np.ndarray, Table]:
-    """The probe as app/probe.json has it, the gate's score of each question by folds, and the table of penalties."""
+@dataclass(frozen=True)
+class Fitted:
+    """`made`: app/probe.json. `scores`: the gate's, of each question, by fits to the other folds."""
+
+    made: dict[str, Any]
+    scores: np.ndarray
+    penalties: Table
+
+
+def fit(asked: Asked) -> Fitted:
+    """Fit a probe to each view and mix them, so that their sum is a log-odds."""
     fold, y = folds(asked.ids), asked.answerable
     rows, best, odds = [], dict[Kind, float](), dict[Kind, np.ndarray]()
     for kind in KINDS:
@@ -159,22 +179,29 @@ def fit(asked: Asked) -> tuple[dict[str, object], np.ndarray, Table]:
         best[kind] = max(areas, key=lambda one: areas[one])
         odds[kind] = tried[best[kind]]
         rows.append((kind, *(f"{areas[one]:.3f}" for one in PENALTIES)))
-    mixed = np.column_stack([*odds.values(), asked.support])
-    weights, constant = logistic.fit(mixed, y, STACKED)
-    made: dict[str, object] = {"sha256": MODELS[0].sha256, "tokens": drawn(), "support": round(float(weights[-1]), 3)}
-    for kind, weight in zip(KINDS, weights[:-1], strict=True):
-        of_tokens, base = logistic.fit(asked.views[kind], y, best[kind])
-        own = constant if kind == KINDS[0] else 0.0
-        made[kind] = {
-            "tokens": [round(float(one), 6) for one in weight * of_tokens],
-            "constant": round(float(weight * base + own), 4),
-        }
+    views = np.column_stack([odds["holds"], odds["confirmed"], asked.support])
     scores = np.zeros(len(y))
     for number in range(FOLDS):
         out = fold == number
-        w, c = logistic.fit(mixed[~out], y[~out], STACKED)
-        scores[out] = mixed[out] @ w + c
-    return made, scores, Table("Area under the curve, by penalty", ("view", *map(str, PENALTIES)), rows)
+        scores[out] = mixed(views[out], *logistic.fit(views[~out], y[~out], STACKED))
+    made = _made(asked, best, *logistic.fit(views, y, STACKED))
+    return Fitted(made, scores, Table("Area under the curve, by penalty", ("view", *map(str, PENALTIES)), rows))
+
+
+def mixed(views: np.ndarray, weights: np.ndarray, constant: float) -> np.ndarray:
+    """The gate's scores of rows of holds, confirmed and support, bounded as the gate in use does."""
+    mix = replace(PROBED, support=float(weights[2]))
+    rows = [(weights[0] * holds + constant, weights[1] * confirmed, support) for holds, confirmed, support in views]
+    return np.array([score(Grounds(*map(float, row), mix)) for row in rows])
+
+
+def _made(asked: Asked, penalties: dict[Kind, float], weights: np.ndarray, constant: float) -> dict[str, Any]:
+    made = {"sha256": MODELS[0].sha256, "tokens": drawn(), "support": round(float(weights[2]), 3)}
+    for kind, weight, rest in zip(KINDS, weights, (constant, 0.0), strict=False):
+        of_tokens, base = logistic.fit(asked.views[kind], asked.answerable, penalties[kind])
+        rounded = [round(float(one), 6) for one in weight * of_tokens]
+        made[kind] = {"tokens": rounded, "constant": round(float(weight * base + rest), 4)}
+    return made
 
 
 def table(asked: Asked, scores: np.ndarray) -> Table:
@@ -203,12 +230,12 @@ def main() -> None:
     options = parser.parse_args()
     ask_all()
     asked = read()
-    made, scores, penalties = fit(asked)
-    figures = {"scores": dict(zip(asked.ids, scores.round(3).tolist(), strict=True)), "support": made["support"]}
-    write("probe", figures, [table(asked, scores), penalties])
+    found = fit(asked)
+    scores = dict(zip(asked.ids, found.scores.round(3).tolist(), strict=True))
+    write("probe", {"scores": scores}, [table(asked, found.scores), found.penalties])
     if options.save:
-        FILE.write_text(json.dumps(made) + "\n", "utf-8")
-        print(f"{FILE.name} is written; PROBED of app/gates.py has the support of {made['support']}.")
+        FILE.write_text(json.dumps(found.made) + "\n", "utf-8")
+        print(f"{FILE.name} is written; the support of PROBED in app/gates.py must be {found.made['support']}.")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from ingest.store import CHROMA
 
 _BATCH = 1000  # vectors in memory on their way from the catalog to Chroma
 Entries = Callable[[], Iterable[tuple[str, str]]]  # ids and keys, from the start at each call
+_FORMER = "beside.npz"  # kept what the catalog names now, in builds of an earlier version
 FEW = 10  # entries out of the graph's reach that are no sign of a broken index; in a large one, one of a thousand
 
 
@@ -54,7 +55,7 @@ class Builder:
         """The build for what is wanted: the current one when it serves, else a changed copy, else a new one."""
         name, sealed = self._writer.meta("build") or "", json.loads(self._writer.meta("seal") or "{}")
         current = self._writer.meta("space") == str(self._space)
-        usable = bool(sealed) and current and builds.intact(self._chroma / name, sealed)
+        usable = bool(sealed) and current and _FORMER not in sealed and builds.intact(self._chroma / name, sealed)
         if usable and not any(next(self._writer.entries(which), None) for which in ("new", "gone")):
             return {"build": name, "seal": json.dumps(sealed)}
         if name and sealed and current and not usable:
@@ -102,7 +103,8 @@ class Builder:
         """What the catalog says of the entries that are to be compared one by one; `grown`: also those of before."""
         before = json.loads(self._writer.meta("unreached") or "[]") if grown else []
         out = {*before, *(entry for entry, _ in lost)}
-        return json.dumps(sorted(out & {entry for entry, _ in self._writer.entries("wanted")}) if out else [])
+        wanted = self._writer.entries("wanted") if out else ()
+        return json.dumps(sorted(entry for entry, _ in wanted if entry in out))
 
     def _served(self) -> str:
         """The collection of the last commit, if it is on a server and of these vectors."""

@@ -60,16 +60,16 @@ def test_the_gate_opens_with_each_view_and_none_opens_it_alone():
 
 
 def test_one_view_counts_only_so_far():
-    assert gates.score(Grounds(9.0, 1.0, 0.5)) == gates.score(Grounds(gates.SAID.surest, 1.0, 0.5))
+    assert gates.score(Grounds(9.0, 1.0, 0.5)) == gates.score(Grounds(gates.SAID.most_holds, 1.0, 0.5))
 
 
 def test_a_model_that_cannot_be_asked_to_confirm_is_not_held_against_the_answer():
     for holds in (0.2, 0.8, 1.5):
-        assert gates.score(Grounds(holds, None, 0.9)) == gates.score(Grounds(holds, gates.SAID.surest, 0.9))
+        assert gates.score(Grounds(holds, None, 0.9)) == gates.score(Grounds(holds, gates.SAID.most_holds, 0.9))
 
 
 def test_a_first_word_without_hope_ends_it_and_doubt_does_not():
-    assert gates.hopeless(-gates.SAID.surest)
+    assert gates.hopeless(-gates.SAID.most_holds)
     assert not gates.hopeless(0.5)
 
 

@@ -9,7 +9,8 @@ With `says`, a probability, the server is one that a grammar holds, as llama.cpp
 `finish` is why a reply ended.
 What `app.calibration` asks is answered rightly, unless it is not `discerning`: then with `says`, whatever is asked.
 With `thinks`, it thinks first there. `cases` are those that were asked.
-At a form feed in `belief`, too, the server waits; `came` is set then, and at any other.
+Asked how likely tokens are (`logit_bias`), it tells it of the first two, by `says` or, of the cited text, `belief`.
+`bodies` are all requests. At a form feed in `belief`, too, the server waits; `came` is set then, and at any other.
 """
 
 import json
@@ -19,7 +20,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from app import calibration, followup
+from app import calibration, followup, prompt
 from tests.servers.faulty import delta
 
 HELD, NOT_HELD = "Yes", "No"
@@ -32,7 +33,7 @@ class ScriptedServer:
     def __init__(self):
         self.replies, self.belief, self.says, self.asked = {}, HELD, None, []  # `asked`: (model, question)
         self.silent, self.discerning, self.thinks, self.finish = False, True, False, "stop"
-        self.cases = []  # questions of `app.calibration`
+        self.cases, self.bodies = [], []  # `cases`: questions of `app.calibration`
         self.hung_up, self.came = threading.Event(), threading.Event()
         self._gate = threading.Semaphore(0)
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -59,7 +60,8 @@ class ScriptedServer:
 
     def reply(self, model, messages):
         """The text for one request."""
-        system, user = messages[0]["content"], messages[-1]["content"]
+        asked = [one["content"] for one in messages if one["role"] != "assistant"]
+        system, user = asked[0], asked[-1]
         question = user.rsplit("uestion: ", 1)[-1].split("\n")[0]
         if system == followup.SYSTEM:
             return question
@@ -107,6 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.owner.bodies.append(body)
+        if "logit_bias" in body:
+            self._tell_shares(body)
+            return
         case = self.owner.case(body["messages"])
         only_a_word = case is None and body.get("max_tokens") == 1  # does the cited text say the answer?
         if only_a_word and self.owner.belief is None:
@@ -135,6 +141,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.owner.hung_up.set()
+
+    def _tell_shares(self, body):
+        of_evidence = body["messages"][0]["content"] == prompt.SYSTEM
+        yes = self.owner.says if of_evidence else {HELD: 0.99, NOT_HELD: 0.01}[self.owner.belief]
+        tokens = [token for token, _ in body["logit_bias"]]
+        top = [{"id": token, "token": "?", "prob": share} for token, share in zip(tokens, (yes, 1 - yes), strict=False)]
+        word = {"token": "?", "prob": yes, "top_probs": [] if self.owner.silent else top}
+        choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "length"}
+        told = json.dumps({**delta(), "choices": [{**choice, "logprobs": {"content": [word]}}]}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
 
     def _event(self, value):
         self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
