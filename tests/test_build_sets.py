@@ -111,6 +111,19 @@ def test_without_the_data_it_says_so_in_one_line(tmp_path):
 
 
 @needs_data
+def test_news_train_says_of_each_question_whether_its_article_answers_it(tmp_path):
+    result = build("news_train", tmp_path)
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / "news_train"
+    texts = [path.read_text(encoding="utf-8") for path in sorted((out / "corpus").glob("*.md"))]
+    rows = [json.loads(line) for line in (out / "train.jsonl").open(encoding="utf-8")]
+    assert len(texts) == 39 and len({row["id"] for row in rows}) == len({row["question"] for row in rows}) == 374
+    for row in rows:
+        assert row["answerable"] is bool(row["evidence"])
+        assert all(any(evidence in text for text in texts) for evidence in row["evidence"]), row["id"]
+
+
+@needs_data
 def test_whole_news_gives_each_question_the_evidence_that_its_spans_stand_for(tmp_path):
     result = build("whole_news", tmp_path)
     assert result.returncode == 0, result.stderr

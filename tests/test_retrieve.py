@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from store_kit import settings_for
 
 from app.retrieve import retrieve, search
 from ingest.corpus import write_document
 from ingest.document import Document, Metadata
 from ingest.store import Store
 from ingest.sync import sync
-from tests.store_kit import settings_for
 
 FERRY = "The ferry to Alvik leaves the old harbour at nine in the morning."
 TEXTS = {

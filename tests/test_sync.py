@@ -1,5 +1,6 @@
 """Sync makes the index equal to the corpus, does only the work that changed, and never shows half of it."""
 
+import json
 import os
 import random
 import shutil
@@ -17,9 +18,10 @@ import pytest
 from store_kit import WORDS, article, run_children, settings_for, texts_of, visible
 from test_readers import pdf
 
-from ingest import UserError
+from ingest import UserError, builds
 from ingest.add import Upload, add_sources
 from ingest.catalog import Catalog
+from ingest.catalog_writer import CatalogWriter
 from ingest.corpus import corpus_files, parse_document, read_document, write_document
 from ingest.document import Document, Metadata
 from ingest.embed import Embedder, LocalEmbedder, open_embedder
@@ -176,6 +178,22 @@ def test_a_passage_out_of_reach_of_the_graph_ends_no_sync_and_is_found(
     sync(settings, embedder=embedder)
     with closing(Store.open(settings)) as store:
         assert passage not in dict(store.index.search(vector, 100)), "gone with its document"
+
+
+def test_a_build_of_an_earlier_version_that_kept_entries_itself_is_made_anew(
+    settings: Settings, embedder: Embedder
+) -> None:
+    write(settings, article(random.Random(1)))
+    sync(settings, embedder=embedder)
+    writer = CatalogWriter.open(settings.index_dir)
+    folder = settings.index_dir / "chroma" / str(writer.meta("build"))
+    (folder / "beside.npz").write_bytes(b"entries")
+    writer.set_meta({"seal": json.dumps(builds.seal(folder))})
+    writer.close()
+    sync(settings, embedder=embedder)
+    assert [*(settings.index_dir / "chroma").iterdir()] != [folder]
+    assert not [*settings.index_dir.rglob("beside.npz")]
+    assert check(settings) == []
 
 
 def test_hundreds_of_equal_passages_hide_no_other(settings: Settings, embedder: Embedder) -> None:
