@@ -31,6 +31,7 @@ from app.evidence import select_evidence
 from app.followup import opening
 from app.model import LOCAL_LIMITS, ChatModel
 from app.models import Models
+from app.probe import packaged_probe
 from app.relevance import Query, embed_cached
 from app.retrieve import retrieve
 from app.weights import chosen_model
@@ -99,6 +100,7 @@ def opened(server: EmbeddedServer, store: Store) -> Iterator[Road]:
     """The road of a question on a server that is there; what requests begin with is read, as at the app's start."""
     model = ChatModel(Endpoint(server.base_url, "embedded"), server.api_key, None, LOCAL_LIMITS)
     model.capabilities()  # of the app's own server they are known
+    model.believed, model.probe = True, packaged_probe()
     for beginning in (prompt.talk(), confirm.beginning(), opening()):
         bare(server, beginning, max_tokens=1)
     try:
