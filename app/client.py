@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any
 
 import httpx
@@ -28,7 +26,7 @@ from app.endpoint import (
     list_models,
     told_capabilities,
 )
-from app.faults import CHECK_URL, FAULTS, ModelError, explain, spent
+from app.faults import CHECK_URL, FAULTS, ModelError, explain, hung_up, pause_before
 from app.reply import Piece, Reply
 from app.turns import Turns
 from ingest.address import loopback
@@ -195,14 +193,14 @@ class ChatClient:
                 return
             except openai.APIStatusError as error:
                 dropped = self.endpoint.drop(error, body)
-                pause = _pause(error, failures)
+                pause = pause_before(error, failures)
                 if given or dropped in without or not (dropped or (pause is not None and pause <= patience)):
                     raise
                 if dropped:
                     without.add(dropped)
                     continue
             except (httpx.RemoteProtocolError, openai.APIConnectionError) as error:
-                if given or failures or not _hung_up(error):
+                if given or failures or not hung_up(error):
                     raise
                 pause = 0.0
             except ModelError as error:
@@ -288,24 +286,3 @@ async def _dispose(task: "asyncio.Future[Any]") -> None:
     ended: tuple[Any] = await asyncio.gather(task, return_exceptions=True)
     if isinstance(ended[0], openai.AsyncStream):
         await ended[0].close()
-
-
-def _hung_up(error: Exception) -> bool:
-    """Did the endpoint close the connection, as one does that it kept for too long?"""
-    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__
-    return isinstance(cause, (httpx.RemoteProtocolError, httpx.ReadError))
-
-
-def _pause(error: openai.APIStatusError, failures: int) -> float | None:
-    """Seconds to wait before trying again; None when trying again is of no use."""
-    if error.status_code >= 500:
-        return 0.5 if not failures else None
-    if error.status_code != 429 or spent(error) or failures >= 3:
-        return None
-    asked = error.response.headers.get("retry-after", "")
-    with suppress(ValueError):
-        return max(0.0, float(asked))
-    try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
-    except (TypeError, ValueError):
-        return 2.0**failures

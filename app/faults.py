@@ -5,6 +5,9 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from time import time
 
 import httpx
 import openai
@@ -158,3 +161,24 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def hung_up(error: Exception) -> bool:
+    """Did the endpoint close the connection, as one does that it kept for too long?"""
+    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__
+    return isinstance(cause, (httpx.RemoteProtocolError, httpx.ReadError))
+
+
+def pause_before(error: openai.APIStatusError, failures: int) -> float | None:
+    """Seconds to wait before another try, after so many failures; None when trying again is of no use."""
+    if error.status_code >= 500:
+        return 0.5 if not failures else None
+    if error.status_code != 429 or spent(error) or failures >= 3:
+        return None
+    asked = error.response.headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(0.0, float(asked))
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
+    except (TypeError, ValueError):
+        return 2.0**failures
