@@ -4,7 +4,7 @@ The checker holds words against words: it finds that a text bears out a sentence
 answer ("The institute is based in Oslo" bears out "The institute was founded in Oslo" in all but one word). Shown the
 cited text, the question and the answer and nothing else, the model gives a view of its own of that. Its answer to a
 yes-or-no question is taken by its probability (Kadavath et al., "Language Models (Mostly) Know What They Know",
-arXiv 2207.05221), or by the packaged model's probe.
+arXiv 2207.05221), or of the packaged model by its probe.
 """
 
 from app.meter import Metered

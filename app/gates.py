@@ -2,7 +2,7 @@
 
 Before the model is asked: nothing that was found has to do with the question. Before a sentence is told, where the
 endpoint tells log-probabilities: a logistic mix of three views of the answer, the model's on all evidence, the model's
-on the cited text alone, and the checker's; it ends the writing at its first word when that leaves no hope. An answer of
+on the cited text alone, and the checker's; it ends the reply at its beginning when that leaves no hope. An answer of
 which no sentence is borne out is no answer.
 """
 
@@ -73,9 +73,9 @@ PROBED = Mix(1.0, 1.0, 0.375, 0.0, most_holds=6.0, most_confirmed=1.5, unasked=0
 class Grounds:
     """What speaks for an answer.
 
-    `holds`: log-odds, in the model's view, that the sentences say the answer: of the first word of its reply,
-    whatever it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`: log-odds that
-    the cited text says it (`app.confirm`); None when the model could not be asked.
+    `holds`: log-odds, in the model's view, that the sentences say the answer, by its probe or the first word of its
+    reply, whatever it was then made to write. Left to choose, a small model hardly ever declines. `confirmed`:
+    log-odds that the cited text says it (`app.confirm`); None when the model could not be asked.
     `support`: the checker's probability, 0 to 1. `mix`: by what they are weighed.
     """
 

@@ -2,7 +2,7 @@
 
 A model knows better than it says whether a text answers a question: its last hidden state tells the two apart where
 the probabilities of Yes and No do not (Alain and Bengio, arXiv 1610.01644; Slobodkin et al., arXiv 2310.11877, of
-questions without an answer). Logits are linear in that state, so a weighted sum of those of some hundred fixed
+questions without an answer). Logits are linear in that state, so a weighted sum of those of some thousand fixed
 tokens is a linear probe of it. The weights are for one file of weights alone; `python -m bench.probe` fits them.
 """
 

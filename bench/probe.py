@@ -112,7 +112,8 @@ def _ask(road: Road, row: Row) -> None:
     draft = written(road, str(row["question"]), history)
     found = abstention.grounds(draft) if draft.evidence else None
     # Where nothing is cited there is nothing for a gate; what cites another sentence than it should is no answer.
-    kept = found is not None and (not row["answerable"] or _hits(draft, row["evidence"]))
+    whole = found is not None and set(recorder.seen) == set(KINDS)
+    kept = whole and (not row["answerable"] or _hits(draft, row["evidence"]))
     support = found.support if found else 0.0
     np.savez(_place(row), answerable=row["answerable"], kept=kept, support=support, **recorder.seen)
 
