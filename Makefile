@@ -41,10 +41,13 @@ format: .venv/.installed .venv/.installed-test  ## Rewrite the code in its one f
 # The tests need the packaged model, whatever a user's own settings name; empty goes before what .env says.
 PACKAGED := OPENAI_API_KEY= OPENAI_BASE_URL= CHAT_MODEL= CHAT_MODELS= $(PY) -m app.weights
 
+# A test often waits: for a browser, a server, a child. Which go together: tests/conftest.py.
+TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
+
 test: lint .venv/.installed-test  ## Set up, then every test but the long ones
 	@$(PACKAGED)
 	@sh scripts/chromium
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(TWO_AT_ONCE)
 
 nightly: .venv/.installed .venv/.installed-test  ## The long fault and load tests, none skipped: 300 kills, every bad file, 10 minutes of 20 users
 	@$(PACKAGED)

@@ -1,5 +1,6 @@
 """The real app in a process of its own, and a real Chromium that tells of every request and fault."""
 
+import importlib.resources
 import os
 import re
 import shutil
@@ -14,6 +15,12 @@ from ingest.settings import ROOT
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
              "--disable-sync"]  # fmt: skip
+# Whether the active citation is in sight.
+SEEN = """(() => {
+  const mark = document.querySelector('mark.active').getBoundingClientRect();
+  const box = document.querySelector('.reader .page').getBoundingClientRect();
+  return mark.top >= box.top && mark.bottom <= box.bottom;
+})()"""
 
 
 def chromium_path():
@@ -101,3 +108,18 @@ class Visit:
         assert strangers == [], strangers
         assert self.faults == [], self.faults
         assert self.page.evaluate("window.violations") == []
+
+
+def marked(page):
+    """The characters that are highlighted as the active citation."""
+    page.wait_for_selector("mark.active")
+    return page.evaluate("[...document.querySelectorAll('mark.active')].map((e) => e.textContent).join('')")
+
+
+def axe(page):
+    """What axe-core holds for a serious fault in the page as it stands."""
+    if not page.evaluate("typeof window.axe !== 'undefined'"):
+        page.evaluate((importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    grave = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in grave]

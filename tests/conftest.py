@@ -15,6 +15,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from ingest.settings import ROOT, Settings, load_settings
 
@@ -22,6 +24,10 @@ from ingest.settings import ROOT, Settings, load_settings
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# Two of it at once would fight for the processor: each would wait for the other's share of a step.
+LOADS_THE_MODEL = frozenset(
+    f"test_{name}" for name in "calibration contract embedded endpoints page_model probe structured".split()
+)
 VARIABLES = tuple(name.upper() for name in Settings.__dataclass_fields__)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -38,6 +44,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"Not tested: {reason.removeprefix('Skipped: ')}"
     return report
+
+
+class OneModel(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker for the tests of a file, which share what it sets up, and for all that load the embedded model."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "model" if Path(path).stem in LOADS_THE_MODEL else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return OneModel(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The model's tests first: they take longest, and what comes last runs beside nothing."""
+    loading = {item.path.stem for item in items if "model_server" in getattr(item, "fixturenames", ())}
+    if unnamed := loading - LOADS_THE_MODEL:
+        raise pytest.UsageError(f"Name in LOADS_THE_MODEL of tests/conftest.py: {', '.join(unnamed)}")
+    items.sort(key=lambda item: item.path.stem not in LOADS_THE_MODEL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,11 +1,9 @@
 """The page as its users meet it: the real app in a process, a real Chromium, the seed article.
 
-One question is answered by the embedded model; where a test must know what the model says, a
-scripted endpoint on loopback writes it. Every visit ends with the check that nothing went wrong in
+A scripted endpoint on loopback writes what the model says. Every visit ends with the check that nothing went wrong in
 the page and that nothing was asked of another host.
 """
 
-import importlib.resources
 import json
 import os
 import re
@@ -19,9 +17,8 @@ from ingest.corpus import write_document
 from ingest.document import Document, Metadata
 from ingest.embed import LocalEmbedder
 from ingest.settings import SOURCE_BYTES
-from ingest.store import Store
 from ingest.sync import sync
-from tests.browser import Visit, launched, serving
+from tests.browser import SEEN, Visit, axe, launched, marked, serving
 from tests.servers.scripted import HELD, NOT_HELD, ScriptedServer
 from tests.store_kit import settings_for
 
@@ -112,36 +109,6 @@ def answered(page, turn=1):
     return page.locator(f".turn:nth-of-type({turn})")
 
 
-def marked(page):
-    """The characters that are highlighted as the active citation."""
-    page.wait_for_selector("mark.active")
-    return page.evaluate("[...document.querySelectorAll('mark.active')].map((e) => e.textContent).join('')")
-
-
-def axe(page):
-    """What axe-core holds for a serious fault in the page as it stands."""
-    if not page.evaluate("typeof window.axe !== 'undefined'"):
-        page.evaluate((importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    return [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in grave]
-
-
-SEEN = """(() => {
-  const mark = document.querySelector('mark.active').getBoundingClientRect();
-  const box = document.querySelector('.reader .page').getBoundingClientRect();
-  return mark.top >= box.top && mark.bottom <= box.bottom;
-})()"""
-ORDER = """
-window.seen = [];
-const note = (name) => { if (!seen.includes(name)) seen.push(name); };
-new MutationObserver(() => {
-  const places = [".hits:not(:has(.line))", ".hits .line", ".writing", ".claim"];
-  ["passages", "evidence", "words", "sentence"].forEach((name, i) => document.querySelector(places[i]) && note(name));
-}).observe(document, {childList: true, subtree: true});
-"""
-
-
 REFINED = """(turn) => {
   const held = document.querySelector('.hits li:last-child .opens');
   held.focus();
@@ -168,32 +135,6 @@ def test_passages_that_move_when_their_sentences_are_chosen_keep_the_focus_and_t
     assert page.locator(".evidence").get_attribute("open") is None
     script.go()
     answered(page)
-
-
-@pytest.mark.timeout(600)
-def test_the_embedded_model_answers_and_its_sentence_leads_to_the_exact_words(seed_settings, browser):
-    places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
-    with serving(**places) as address:
-        visit = Visit(browser, address)
-        visit.page.add_init_script(ORDER)
-        page = visit.open()
-        page.wait_for_selector(".suggestions button")
-        page.click(f".empty .suggestions button:text-is('{ZONES}')")  # asked before the model has loaded
-        page.wait_for_selector(".turn footer:not([hidden])", timeout=180_000)
-        assert page.evaluate("window.seen") == ["passages", "evidence", "words", "sentence"]
-        claim = page.locator(".claim").first
-        assert re.search(r"\b(13|thirteen)\b", claim.inner_text())
-        assert "unsupported" not in claim.get_attribute("class")
-
-        chip = claim.locator(".chip").first
-        chip.click()
-        assert marked(page) == chip.get_attribute("data-quote")
-        document = Store.open(seed_settings).catalog.document(chip.get_attribute("data-document"))
-        start, end = (int(chip.get_attribute(f"data-{name}")) for name in ("start", "end"))
-        assert marked(page) == document.text[start:end] == ZONES_SENTENCE
-        page.wait_for_function(SEEN)
-        assert axe(page) == []
-        visit.check()
 
 
 def test_each_sentence_has_its_citation_and_the_unsupported_one_a_word_on_why(visit, site):

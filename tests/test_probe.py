@@ -191,8 +191,6 @@ def test_what_no_confirmation_could_save_is_without_hope_and_nothing_else(holds)
     ("question", "held"),
     [
         (QUESTION, True),
-        ("Which countries did the delegation that set out on January 22 visit?", True),
-        ("How many soldiers does the army of North Korea have?", False),
         ("What did Ri Kil-song eat in Vientiane?", False),
     ],
 )
