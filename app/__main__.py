@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--batch", metavar="FILE.jsonl", type=Path, help='lines of {"id", "question", "history"}')
 
     evaluate = commands.add_parser("evaluate", help="the figures of quality on a question file")
-    evaluate.add_argument("file", nargs="?", type=Path, default=Path("bench/questions/article_dev.jsonl"))
+    asked = Path("bench/questions/article_dev.jsonl")
+    evaluate.add_argument("file", nargs="?", type=Path, default=asked, help=f"a question file; without one {asked}")
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--details", metavar="FILE", type=Path, help="write every answer there, a JSON object a line")
     evaluate.set_defaults(run=_evaluate)
@@ -206,7 +207,7 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> None:
         with tqdm(total=len(questions), unit="question", disable=None) as bar:
             outcomes = run(road, questions, lambda _: bar.update() and None, options.model)
         name = road.models.get(options.model).name
-        kinds = sorted({question.kind for question in questions})
+        kinds = sorted({question.kind for question in questions if question.kind})
         groups = {"all": figures(outcomes, name)}
         groups |= {k: figures([o for o in outcomes if o.question.kind == k], name) for k in kinds}
     finally:

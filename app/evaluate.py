@@ -146,7 +146,7 @@ def figures(outcomes: Sequence[Outcome], model: str) -> Figures:
         retrieve_ms_median=round(median(o.answer.timings.retrieve_ms for o in outcomes), 1),
         first_token_ms_median=round(median(first), 1) if first else None,
         total_ms_median=round(median(total), 1),
-        total_ms_p95=round(quantiles(total, n=20)[-1], 1) if len(total) > 1 else round(total[0], 1),
+        total_ms_p95=round(quantiles(total, n=20, method="inclusive")[-1], 1) if len(total) > 1 else round(total[0], 1),
         model=model,
     )
 

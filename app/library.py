@@ -25,6 +25,7 @@ SUGGESTED = 4  # questions, and articles that they are drawn from
 REMEMBERED = 200  # articles whose questions are kept
 NAMED = 5  # of what was added, by title; the rest is counted
 NEXT = "the next change of the library, or `python -m ingest sync`,"
+GONE = "This source is not in the library any more."
 NOT_FOUND = f"not found yet: {NEXT} indexes it"
 STILL_FOUND = f"still found: {NEXT} takes it out of the index"
 WEB = ("http://", "https://")
@@ -54,7 +55,10 @@ class Library:
 
     def document(self, document_id: str) -> dict[str, Any]:
         """One article for the reader. Raises `UserError` if it is gone."""
-        document = self._room.road.store.catalog.document(document_id)
+        try:
+            document = self._room.road.store.catalog.document(document_id)
+        except UserError as error:
+            raise UserError(GONE) from error
         return {
             "id": document.document_id,
             "title": document.metadata.title,
@@ -143,11 +147,15 @@ class Library:
             raise UserError("Nothing to add: paste an address that begins with http:// or https://, or drop a file.")
         if len(addresses) + len(files) > MOST_SOURCES:
             raise UserError(f"At most {MOST_SOURCES} sources are added at a time.")
-        for address in addresses:
-            # From the page only addresses: a path would read the server's own files.
-            if not address.startswith(WEB):
-                raise UserError(f"{address} is no web address: it must begin with http:// or https://.")
-        return self._add([*addresses, *files], say, stop)
+        # From the page only addresses: a path would read the server's own files.
+        others = [one for one in addresses if not one.startswith(WEB)]
+        faults = [f"{one} is no web address: it must begin with http:// or https://." for one in others]
+        sources = [*(one for one in addresses if one.startswith(WEB)), *files]
+        if not sources:
+            raise UserError(" ".join(faults))
+        outcome = self._add(sources, say, stop)
+        told = [{"line": line, "fault": True} for line in faults]
+        return {**outcome, "results": [*outcome["results"], *told], "failed": [*outcome["failed"], *others]}
 
     def _add(self, sources: Sequence[str | Upload], say: Report, stop: threading.Event) -> dict[str, Any]:
         report = add_sources(self._room.settings, sources, progress=say, stop=stop.is_set)
@@ -185,7 +193,7 @@ class Library:
         catalog = self._room.road.store.catalog
         rows = [row for row in catalog.documents() if row.document_id == document_id]
         if not rows:
-            raise UserError("This source is not in the library any more.")
+            raise UserError(GONE)
         remove(self._room.settings, document_id)
         faults = self._index(say, lambda: False)
         if any(row.document_id == document_id for row in catalog.documents()):

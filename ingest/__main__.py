@@ -168,7 +168,7 @@ def _sync_once(settings: Settings, stop: threading.Event, rebuild: bool = False)
 
 
 def _summary(report: "SyncReport") -> str:
-    parts = [f"{report.documents:,} documents, {report.passages:,} passages"]
+    parts = [f"{_counted(report.documents, 'document')}, {_counted(report.passages, 'passage')}"]
     if report.added or report.removed:
         parts.append(f"{report.added:,} added, {report.removed:,} removed")
     if report.embedded:
@@ -179,6 +179,10 @@ def _summary(report: "SyncReport") -> str:
     if report.stopped:
         parts.append("stopped; run `python -m ingest sync` to go on")
     return f"Index: {'; '.join(parts)}; {report.seconds:.1f} s."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _others(settings: Settings, names: Sequence[str]) -> str:
@@ -193,7 +197,12 @@ def _list(settings: Settings, options: argparse.Namespace, stop: threading.Event
             print(json.dumps(_as_json(row), ensure_ascii=False))
         return 0
     for row in rows:
-        told = [row.metadata.author, row.metadata.published, f"{row.passages} passages", *map(visible, row.paths)]
+        told = [
+            row.metadata.author,
+            row.metadata.published,
+            _counted(row.passages, "passage"),
+            *map(visible, row.paths),
+        ]
         print(f"{row.document_id[:12]}  {row.metadata.title}  ({', '.join(part for part in told if part)})")
     if not rows:
         print("No documents yet: `python -m ingest add SOURCE` adds some.")

@@ -15,7 +15,7 @@ ROWS = [
      "answer": [["13"], ["a purpose that nobody tells"]], "evidence": [GOLD], "kind": "multi"},
     {"id": "refused", "question": "Which protein folds chromatin?", "answer": [], "evidence": [], "kind": "far"},
     {"id": "answered", "question": "Who pays for the special economic zones?",
-     "answer": [], "evidence": [], "kind": "near"},
+     "answer": [], "evidence": []},
     {"id": "open", "question": "Nobody has said what is right", "answer": None, "evidence": [], "kind": "open"},
 ]  # fmt: skip
 ZONES = "North Korea is developing 13 special economic zones. <<13 special economic zones>>\n"
@@ -38,7 +38,9 @@ def test_the_figures_are_those_of_the_answers(evaluate, tmp_path: Path):
     done = evaluate("--json", "--details", tmp_path / "details.jsonl")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert set(found) == {"all", "fact", "multi", "far", "near"}, "a line without a known answer is left out"
+    assert set(found) == {"all", "fact", "multi", "far"}, (
+        "a line without a known answer is left out, and no kind is no group"
+    )
     figures = found["all"]
     assert figures["questions"] == 4
     assert figures["answer_right"] == 0.5, "an answer with one of two facts is not right"
@@ -55,6 +57,7 @@ def test_the_figures_are_those_of_the_answers(evaluate, tmp_path: Path):
         ("right", False, True),
         ("half", False, False),
     ]
+    assert figures["total_ms_p95"] <= max(one["timings"]["total_ms"] for one in details) + 0.1
 
 
 def test_the_table_says_the_same(evaluate):

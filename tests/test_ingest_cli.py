@@ -89,7 +89,7 @@ def test_add_list_show_remove(settings: Settings, ingest: Ingest, tmp_path: Path
     assert [row["title"] for row in rows] == ["Harbour", "Locks"]
     assert rows[1]["origin"] == str(folder / "a.md")
     assert (rows[1]["author"], rows[1]["published"], rows[1]["path"]) == ("N. N.", None, "locks.md")
-    assert ingest("list")[1].splitlines()[1].endswith("Locks  (N. N., 1 passages, locks.md)")
+    assert ingest("list")[1].splitlines()[1].endswith("Locks  (N. N., 1 passage, locks.md)")
 
     short = rows[1]["document_id"][:8]
     shown = subprocess.run(command("show", short), cwd=ROOT, capture_output=True)
@@ -97,7 +97,7 @@ def test_add_list_show_remove(settings: Settings, ingest: Ingest, tmp_path: Path
     assert ingest("show", "0" * 12)[0] == ingest("show", "x")[0] == 2
     status, out, _ = ingest("remove", short)
     assert status == 0
-    assert out.startswith("Index: 1 documents, 1 passages; 0 added, 1 removed; ")
+    assert out.startswith("Index: 1 document, 1 passage; 0 added, 1 removed; ")
     assert len(corpus_files(settings.corpus_dir)) == 1
 
 
@@ -214,7 +214,7 @@ def test_watch_follows_the_folder_until_interrupted(settings: Settings) -> None:
     with subprocess.Popen(command("watch"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout
         assert it.stderr
-        assert it.stdout.readline().startswith("Index: 1 documents")
+        assert it.stdout.readline().startswith("Index: 1 document,")
         assert it.stdout.readline() == f"Watching {settings.corpus_dir}; Ctrl-C ends it.\n"
         time.sleep(1)  # until the system's own watcher stands
         (settings.corpus_dir / "second.md").write_text("The second words.", encoding="utf-8")

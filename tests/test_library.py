@@ -8,6 +8,7 @@ import pytest
 
 from app import library as libraries
 from app.library import Library
+from ingest import UserError
 from ingest.add import AddReport, Upload, add_sources
 from ingest.corpus import corpus_files
 from ingest.lock import writer_lock
@@ -102,3 +103,18 @@ def test_a_corpus_file_that_cannot_be_indexed_is_said(shelf: Shelf) -> None:
     lines = shelf.add("harbour")
     assert lines[0] == ("Added “About harbour”.", False)
     assert lines[1:] == [("bad.md is not UTF-8 text: save it as UTF-8, or remove it.", True)]
+
+
+def test_a_source_that_is_gone_is_told_of_in_words_of_the_page(shelf: Shelf) -> None:
+    with pytest.raises(UserError, match=r"^This source is not in the library any more\.$"):
+        shelf.library.document("0" * 64)
+
+
+def test_what_is_no_address_keeps_no_file_from_being_added(shelf: Shelf) -> None:
+    (shelf.uploads / "tale").mkdir(parents=True)
+    (shelf.uploads / "tale" / "tale.md").write_text("# A tale\n\nIts words.\n", "utf-8")
+    lines = shelf.change(add=["hello"], files=[str(shelf.uploads / "tale" / "tale.md")])
+    assert lines == [
+        ("Added “A tale”.", False),
+        ("hello is no web address: it must begin with http:// or https://.", True),
+    ]

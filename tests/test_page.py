@@ -442,8 +442,11 @@ def remove(page, title):
 
 WATCH_CHANGES = """() => {
   const place = document.querySelector('.changes');
-  window.lines = [];
-  const note = () => lines.push(place.textContent);
+  window.lines = []; window.highest = 0;
+  const note = () => {
+    lines.push(place.textContent);
+    highest = Math.max(highest, place.querySelector('p')?.offsetHeight || 0);
+  };
   new MutationObserver(note).observe(place, {childList: true, subtree: true, characterData: true});
 }"""
 
@@ -457,6 +460,7 @@ def test_a_dropped_file_opens_answers_and_goes_again(visit, site):
     lines = page.evaluate("window.lines")
     assert any(line.startswith("Uploading harbour.md") for line in lines)
     assert any("…" in line and not line.startswith(("Uploading", "Starting")) for line in lines), lines
+    assert page.evaluate("window.highest") < 60, "progress is a line or two, not a column of letters"
     page.wait_for_selector(".reader h2:text-is('The harbour of Quillmere')")
     assert not page.locator(".reader .text h3").first.is_visible()  # the title is not said twice
     page.wait_for_selector(".ask-it .suggestions button:text-is('Who is Ada Finch?')")
@@ -523,10 +527,11 @@ def test_what_cannot_be_added_or_fetched_again_is_named_with_the_reason(visit, s
     page.evaluate("document.querySelector('.changes').replaceChildren()")
     page.click("#add button[type=submit]")  # the same again, which ends alike: Gradio tells of no equal value
     page.wait_for_selector(".changes .fault:has-text('/etc/passwd is no web address')")
-    page.fill("#addresses", "http://127.0.0.1:9/article")
+    page.fill("#addresses", "hello\nhttp://127.0.0.1:9/article")  # the one keeps no other from being tried
     page.click("#add button[type=submit]")
     page.wait_for_selector(".changes .fault:has-text('http://127.0.0.1:9/article: ')")
-    assert page.input_value("#addresses") == "http://127.0.0.1:9/article"  # to be mended
+    page.wait_for_selector(".changes .fault:has-text('hello is no web address')")
+    assert set(page.input_value("#addresses").split()) == {"hello", "http://127.0.0.1:9/article"}  # to be mended
     page.wait_for_selector(".source:has-text('Old page')")
     assert page.locator(".source").count() == 2
     page.locator(".source", has_text="Old page").hover()

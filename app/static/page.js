@@ -753,7 +753,7 @@ async function addSources(addresses, files) {
 /* `faults`: lines on what could not be uploaded, shown with the results of the rest. */
 function startChange(change, faults = []) {
   const halt = make("button", { type: "button", className: "quiet", textContent: "Stop", onclick: () => edits.halt() });
-  $(".changes").replaceChildren(make("p", { className: "line", textContent: "Starting …" }), halt);
+  $(".changes").replaceChildren(make("p", { className: "progress", textContent: "Starting …" }), halt);
   changing = { addresses: change.add || [], faults, heard: Date.now() };
   edits.alter({ ...change, id: newId() });
 }
@@ -785,8 +785,8 @@ function changed(message) {
   const place = $(".changes");
   if (!message.done) {
     changing = { addresses: [], faults: [], ...changing, heard: Date.now() };
-    const line = $(".line", place);
-    if (line) line.textContent = message.line; else place.prepend(make("p", { className: "line", textContent: message.line }));
+    const line = $(".progress", place);
+    if (line) line.textContent = message.line; else place.prepend(make("p", { className: "progress", textContent: message.line }));
     return;
   }
   const results = [...(changing?.faults || []).map(asFault), ...message.results];
