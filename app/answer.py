@@ -10,8 +10,6 @@ from typing import Literal
 from ingest.document import Hit, Metadata, Span
 
 Verdict = Literal["supported", "unsupported"]
-AbstainReason = Literal["not_in_sources", "no_sources"]
-
 
 NEIGHBOUR_CHARACTERS = 5  # white space that may lie between a sentence and the one before it
 

@@ -32,6 +32,7 @@ from app.evidence import Conversations, continued, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
 from app.gates import answered, fit, worth_asking
+from app.meter import Metered
 from app.model import ChatModel
 from app.models import Models, open_models
 from app.quotes import passed_over, pointed_to, untold, with_what_they_lean_on
@@ -198,7 +199,8 @@ class Road:
 
     def _reply(self, draft: Draft) -> Generator[Piece, None, None]:
         """The model's reply to as much of the evidence as it can read."""
-        evidence = prompt.fitting(draft.query, draft.evidence, draft.chat.context_tokens)
+        fitting = structured.fitting if _in_json(draft.chat) else prompt.fitting
+        evidence = fitting(draft.query, draft.evidence, draft.chat.context_tokens)
         while True:
             try:
                 return (yield from _request(draft, evidence))
@@ -262,7 +264,7 @@ class Road:
 def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, None, None]:
     """One request: held to what the endpoint knows, so that only numbers of the evidence can come."""
     chat = draft.chat
-    if not chat.held_to_grammar and chat.held_to_schema:
+    if _in_json(chat):
         asked, schema = structured.messages(draft.query, evidence), structured.schema(evidence)
         reply = chat.stream(asked, max_tokens=structured.REPLY_TOKENS, json_schema=schema)
         return structured.lines(reply)
@@ -274,6 +276,11 @@ def _request(draft: Draft, evidence: Sequence[Evidence]) -> Generator[Piece, Non
         probing = {"tokens": chat.probe.tokens, "begins": prompt.BEGINS}
         return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=lines, **probing)
     return chat.stream(asked, max_tokens=prompt.ANSWER_TOKENS, grammar=prompt.grammar(evidence), logprobs=LIKELIEST)
+
+
+def _in_json(chat: Metered) -> bool:
+    """Is it to reply in JSON? Raises `ModelError`."""
+    return not chat.held_to_grammar and chat.held_to_schema
 
 
 def finds(store: Store, question: str, sentence: Span) -> bool:

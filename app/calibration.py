@@ -2,8 +2,9 @@
 
 The coefficients of `app.gates` were fitted to one model's log-probabilities. Another may say Yes as likely to
 everything, or know better and say it with odds far from the gate's threshold. So each case is put to the model in the
-very requests of the road, and its views to the gate: where that is wrong about one, they are not used, and whether an
-answer stands is left to the checker.
+very requests of the road, but for their length, and its views to the gate: where that is wrong about one, they are not
+used, and whether an answer stands is left to the checker. The grammar is among them: where log-probabilities are told
+only of what it allows, which begins with Yes, the two cases without an answer pass the gate.
 """
 
 from contextlib import suppress
@@ -13,7 +14,7 @@ from app.confirm import confirmed
 from app.faults import ModelError
 from app.gates import Grounds, answerable, hopeless
 from app.meter import Metered
-from app.prompt import messages
+from app.prompt import grammar, messages
 from app.reply import LIKELIEST
 from ingest.document import Document, Metadata
 from ingest.sentences import sentence_spans
@@ -53,7 +54,7 @@ def believed(chat: Metered) -> bool:
 
 def _told_rightly(chat: Metered, question: str, answer: str, number: int, holds: bool) -> bool:
     """Is the gate right about one case, of which the checker has no doubt?"""
-    asked = chat.complete(messages(question, _EVIDENCE), max_tokens=1, logprobs=LIKELIEST)
+    asked = chat.complete(messages(question, _EVIDENCE), max_tokens=1, grammar=grammar(_EVIDENCE), logprobs=LIKELIEST)
     odds = asked.log_odds("yes", "no")
     if odds is None or chat.thinks:
         return False

@@ -16,13 +16,13 @@ import openai
 from app.answer import Usage
 from app.embedded import EmbeddedServer
 from app.endpoint import (
-    PROBES,
+    TRIALS,
     WITH_LOGPROBS,
     Capabilities,
     Endpoint,
     Request,
     context_tokens,
-    judge_probes,
+    judge_trials,
     list_models,
     told_capabilities,
 )
@@ -108,7 +108,9 @@ class ChatClient:
             await self._connected()
 
     async def _loaded(self, server: EmbeddedServer) -> None:
-        if not self._closed and (server.state == "stopped" or server.worth_another_try):
+        if self._closed:  # nothing loads it any more, and whoever waits for it holds up the end of the process
+            raise ModelError("unavailable", "The embedded model has been closed.")
+        if server.state == "stopped" or server.worth_another_try:
             server.start()
         if not await asyncio.to_thread(server.wait, self.limits.first_token):
             late = f"The embedded model is still loading after {self.limits.first_token:.0f} seconds. Ask again."
@@ -121,20 +123,20 @@ class ChatClient:
             found = await told_capabilities(client, self.endpoint)
             replied = found is not None
             if found and not self.server:  # whoever runs it may have left log-probabilities out
-                reply = await self._probe(WITH_LOGPROBS)
+                reply = await self._trial(WITH_LOGPROBS)
                 found = replace(found, logprobs=bool(reply and reply.logprobs))
             if found is None:
                 # Thinking fills a tiny reply, which then shows nothing.
-                replies = [None if self.endpoint.thinks else await self._probe(request) for request in PROBES]
-                found = judge_probes(replies, await context_tokens(client, self.endpoint))
+                replies = [None if self.endpoint.thinks else await self._trial(request) for request in TRIALS]
+                found = judge_trials(replies, await context_tokens(client, self.endpoint))
                 replied = self.endpoint.thinks or any(replies)
             self.endpoint.capabilities = found if replied else None
             return found
         except FAULTS as error:
             raise await self._with_models(explain(error, self.where, self.name, False)) from None
 
-    async def _probe(self, request: Request) -> Piece | None:
-        """The whole reply to one of PROBES; None when the endpoint can be asked, but not this."""
+    async def _trial(self, request: Request) -> Piece | None:
+        """The whole reply to one of TRIALS; None when the endpoint can be asked, but not this."""
         text = ""
         logprobs: tuple[tuple[str, float], ...] = ()
         try:
@@ -212,11 +214,11 @@ class ChatClient:
             await asyncio.sleep(pause or 0)
 
     def _makes_room(self, error: ModelError, request: Request) -> bool:
-        """Was the whole reply thinking, for the first time? The next has room for it, which no probe is worth."""
+        """Was the whole reply thinking, for the first time? The next has room for it, which no trial is worth."""
         if error.kind != "thinking" or self.endpoint.thinks:
             return False
         self.endpoint.thinks = True
-        return request not in PROBES
+        return request not in TRIALS
 
     async def _once(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         reply = Reply(self.where, self.endpoint.thinks_unopened)

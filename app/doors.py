@@ -6,7 +6,7 @@ The MCP door and the Gradio API are these functions; faults are `UserError`. Not
 import threading
 from typing import Any
 
-from app.answer import Finished
+from app.answer import Answer, Finished
 from app.contract import answer_json, search_json
 from app.room import Room
 
@@ -27,11 +27,11 @@ def search(room: Room, query: str, k: int, documents: list[str] | None) -> dict[
 def ask(
     room: Room, question: str, documents: list[str] | None, cancelled: threading.Event | None = None
 ) -> dict[str, Any]:
-    """The answer to a question: sentences, each with its verdict and citations, or an abstention."""
+    """The answer to a question: sentences, each with its verdict and citations, or an abstention; and its `notice`."""
     with room.at_door():
         for event in room.road.ask(question, document_ids=documents, cancelled=cancelled):
             if isinstance(event, Finished):
-                return answer_json(event.answer, "q1")
+                return _told(event.answer)
     raise RuntimeError("the road ended without an answer")
 
 
@@ -55,6 +55,17 @@ def read(room: Room, document_id: str, start: int, end: int | None) -> dict[str,
         "end": last,
         "text": document.text[first:last],
     }
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    """The contract's object with what the command line says beside it.
+
+    `notice`: what went wrong or is different, "" if nothing; `quoted` of each sentence: is it the source's own words?
+    """
+    told = {**answer_json(answer, "q1"), "notice": answer.notice}
+    for shown, sentence in zip(told["sentences"], answer.sentences, strict=True):
+        shown["quoted"] = sentence.quoted
+    return told
 
 
 def _listed(row: Any) -> dict[str, Any]:

@@ -181,15 +181,15 @@ _SCHEMA = {
 }
 _FRUIT = [{"role": "user", "content": 'Name one fruit as JSON: {"fruit": "..."}.'}]
 WITH_LOGPROBS = Request(_FRUIT, 24, logprobs=2)
-PROBES = (
+TRIALS = (
     Request(_FRUIT, 24, json_schema=_SCHEMA),
     Request(_FRUIT, 24, grammar='root ::= "kiwi"'),
     WITH_LOGPROBS,
 )
 
 
-def judge_probes(replies: Sequence[Piece | None], context_tokens: int | None) -> Capabilities:
-    """What the replies to PROBES show, in their order; None where one was refused."""
+def judge_trials(replies: Sequence[Piece | None], context_tokens: int | None) -> Capabilities:
+    """What the replies to TRIALS show, in their order; None where one was refused."""
     as_json, as_grammar, with_logprobs = replies
     return Capabilities(
         grammar=as_grammar is not None and as_grammar.text.strip() == "kiwi",

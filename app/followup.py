@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from app.answer import Turn
 from app.faults import ModelError
-from app.markup import neutralise
 from app.meter import Metered
+from app.prompt import one_line
 from ingest.lexical import guess_language, query_tokens, tokens
 
 _QUOTED = re.compile('["“„«].*?["”»]')
@@ -121,15 +121,11 @@ def opening() -> list[dict[str, str]]:
 
 
 def _messages(question: str, history: Sequence[Turn]) -> list[dict[str, str]]:
+    # What was said may quote a document: it must neither speak as the system nor forge a turn.
     turns = "\n".join(
-        f"Q: {_one_line(turn.question)}\nA: {_one_line(turn.answer[:ANSWER_CHARACTERS])}" for turn in history[-TURNS:]
+        f"Q: {one_line(turn.question)}\nA: {one_line(turn.answer[:ANSWER_CHARACTERS])}" for turn in history[-TURNS:]
     )
-    return [*opening(), {"role": "user", "content": f"Conversation:\n{turns}\nLast question: {_one_line(question)}"}]
-
-
-def _one_line(text: str) -> str:
-    """What was said may quote a document: it must neither speak as the system nor forge a turn."""
-    return neutralise(" ".join(text.split()))
+    return [*opening(), {"role": "user", "content": f"Conversation:\n{turns}\nLast question: {one_line(question)}"}]
 
 
 def _faithful(query: str, question: str, history: Sequence[Turn]) -> bool:

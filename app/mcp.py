@@ -49,7 +49,9 @@ def create_mcp(room: Room) -> FastMCP:
     async def ask(question: str, documents: list[str] | None = None) -> dict[str, Any]:
         """Answer a question from the library: sentences, each with its verdict and citations.
 
-        `abstained` means that the sources do not answer it. `documents` restricts the sources.
+        `abstained` means that the sources do not answer it; `notice` says what went wrong (quotes for want of a
+        model, a reply that broke off), and `quoted` that a sentence is the source's own. `documents` restricts the
+        sources.
         """
         cancelled = threading.Event()
         try:

@@ -166,7 +166,7 @@ class ChatModel:
         begun: bool = False,
         cancelled: threading.Event | None = None,
     ) -> Iterator[Piece]:
-        """The answer, piece by piece as it is written, without thinking; the last has a finish_reason.
+        """The answer, piece by piece as it is written, without thinking; the last of a text has a finish_reason.
 
         `grammar` (GBNF), `json_schema`, `logprobs` (how many) apply where the endpoint knows them
         (see `capabilities`) and are left out where it refuses them. For the embedded model alone: `tokens`, whose

@@ -94,10 +94,17 @@ def fitting(question: str, evidence: Sequence[Evidence], context_tokens: int | N
 
     All of it where the context is not known (None).
     """
+    return beside(messages(question, ()), ANSWER_TOKENS, evidence, context_tokens)
+
+
+def beside(
+    asked: Sequence[dict[str, str]], reply_tokens: int, evidence: Sequence[Evidence], context_tokens: int | None
+) -> tuple[Evidence, ...]:
+    """As `fitting`, of a request that is `asked` without evidence and gets a reply of so many tokens."""
     if context_tokens is None:
         return tuple(evidence)
-    fixed = sum(len(one["content"].encode()) for one in messages(question, ()))
-    room = BYTES_A_TOKEN * (context_tokens - ANSWER_TOKENS) - fixed
+    fixed = sum(len(one["content"].encode()) for one in asked)
+    room = BYTES_A_TOKEN * (context_tokens - reply_tokens) - fixed
     number = 0
     for item in _best_first(evidence):
         room -= len(item.span.text.encode()) + len(item.metadata.title.encode()) + BYTES_AROUND

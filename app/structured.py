@@ -42,6 +42,11 @@ def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]
     return [*told[:-1], {**told[-1], "content": f"{told[-1]['content']}\n{_AS_JSON}"}]
 
 
+def fitting(question: str, evidence: Sequence[Evidence], context_tokens: int | None) -> tuple[Evidence, ...]:
+    """`prompt.fitting` for the request in JSON, which is longer, as its reply may be."""
+    return prompt.beside(messages(question, ()), REPLY_TOKENS, evidence, context_tokens)
+
+
 def as_json(reply: str) -> str:
     """A reply of lines, as `prompt.talk` has them, in JSON."""
     holds, *lines = reply.split("\n")

@@ -4,13 +4,16 @@
     python -m bench.probe --save     # and write app/probe.json
 
 Each question of the development and training sets is answered whatever the gate says, some ten seconds each on two
-cores; the logits of the two requests that the probe reads, and the checker's view, are kept in .cache/bench/probe.
+cores; the logits of the two requests that the probe reads, and the checker's view, are kept in .cache/bench/probe, in
+a folder named by the words of these requests: after a change of them all is asked anew. A change of the evidence that
+questions bring up is not in that name: then delete the folder.
 Held-out sets have no part in it. The table is of questions about articles that the fits behind it have not seen, but
 for the penalties and the mix, five numbers, which all questions choose. app/probe.json must be there, of whatever
 weights: what the road makes of them is not used.
 """
 
 import argparse
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +23,8 @@ from typing import Any, get_args
 import numpy as np
 from tqdm import tqdm
 
-from app import abstention
+from app import abstention, confirm, prompt
+from app.answer import Evidence
 from app.ask import Road
 from app.draft import Draft
 from app.evaluate import turns
@@ -31,9 +35,9 @@ from bench import build_sets, logistic
 from bench.gates import Ungated, written
 from bench.report import CACHE, ROOT, Table, cell, share, write
 from bench.retrieval_sets import settings_for
+from ingest.document import Document, Metadata
 from ingest.sync import sync
 
-ASKED = CACHE / "probe"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COMMON, COUNT = 20_000, 1_200  # tokens are drawn from the commonest, which have the lowest numbers
 WORDS = (9454, 2753)  # "Yes" and "No" of the model's tokenizer
@@ -73,6 +77,19 @@ def drawn() -> tuple[int, ...]:
     return tuple(sorted({*WORDS, *map(int, chosen)}))
 
 
+def digest() -> str:
+    """SHA-256 of the words in which the model is asked: logits, and a probe of them, are of these alone."""
+    rain = Document("It rains.", Metadata("Rain"))
+    evidence = Evidence(1, rain.span(0, len(rain.text)), rain.metadata, 1.0)
+    asked = [*prompt.messages("Does it rain?", [evidence]), *confirm.beginning()]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def asked_in() -> Path:
+    """The folder of what has been asked in these words."""
+    return CACHE / "probe" / digest()[:16]
+
+
 def sets() -> Iterator[tuple[list[Row], Path]]:
     """Questions, each with `answerable`, and the folder of their corpus. Raises `RuntimeError` without the data."""
     made = CACHE / "sets"
@@ -91,7 +108,7 @@ def _rows(path: Path) -> list[Row]:
 
 def ask_all() -> None:
     """Ask what has not been asked; each question is kept as soon as it is. Raises `ModelError`."""
-    ASKED.mkdir(parents=True, exist_ok=True)
+    asked_in().mkdir(parents=True, exist_ok=True)
     for rows, corpus in sets():
         missing = [row for row in rows if not _place(row).exists()]
         if missing:
@@ -124,15 +141,15 @@ def _hits(draft: Draft, evidence: Sequence[str]) -> bool:
 
 
 def _place(row: Row) -> Path:
-    return ASKED / f"{row['id']}.npz"
+    return asked_in() / f"{row['id']}.npz"
 
 
 def read() -> Asked:
     """What has been asked and is of use to a fit. Raises `RuntimeError` when nothing is."""
-    every = [(path, dict(np.load(path))) for path in sorted(ASKED.glob("*.npz"))]
+    every = [(path, dict(np.load(path))) for path in sorted(asked_in().glob("*.npz"))]
     kept = [(path, one) for path, one in every if one["kept"]]
     if not kept:
-        raise RuntimeError(f"Nothing has been asked: {ASKED} is empty.")
+        raise RuntimeError(f"Nothing has been asked: {asked_in()} is empty.")
     paths, held = zip(*kept, strict=True)
     views = {kind: np.stack([one[kind] for one in held]) for kind in KINDS}
     labels, support = (np.array([one[name] for one in held]) for name in ("answerable", "support"))
@@ -197,7 +214,7 @@ def mixed(views: np.ndarray, weights: np.ndarray, constant: float) -> np.ndarray
 
 
 def _made(asked: Asked, penalties: dict[Kind, float], weights: np.ndarray, constant: float) -> dict[str, Any]:
-    made = {"sha256": MODELS[0].sha256, "tokens": drawn(), "support": round(float(weights[2]), 3)}
+    made = {"sha256": MODELS[0].sha256, "texts": digest(), "tokens": drawn(), "support": round(float(weights[2]), 3)}
     for kind, weight, rest in zip(KINDS, weights, (constant, 0.0), strict=False):
         of_tokens, base = logistic.fit(asked.views[kind], asked.answerable, penalties[kind])
         rounded = [round(float(one), 6) for one in weight * of_tokens]

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from app.ask import Road
-from app.calibration import believed
+from app.calibration import CASES, believed
 from app.check import Checker
 from app.endpoint import Endpoint
 from app.model import ChatModel, open_model
 from app.models import Models, open_models
+from app.prompt import talk
 from ingest.store import Store
 from tests.servers.scripted import NOT_HELD, ScriptedServer
 
@@ -44,6 +45,27 @@ def test_a_model_is_believed_that_tells_the_cases_apart(script, models, discerni
     assert believed(models.metered()) is expected
     script.discerning = not discerning
     assert believed(models.metered()) is models.default.believed is expected, "it is remembered"
+
+
+def test_a_model_is_not_believed_where_the_grammar_alone_says_yes(script, models):
+    """Log-probabilities after the grammar's mask: the model itself would tell the cases apart."""
+    script.masked = True
+    assert not believed(models.metered()) and models.default.believed is False
+    script.masked, models.default.believed = False, None
+    assert believed(models.metered())
+
+
+def test_the_cases_are_put_as_a_question_is(script, seed_settings, models):
+    script.replies = {QUESTION: RIGHT}
+    store = Store.open(seed_settings)
+    try:
+        list(Road(store, models, Checker(store.embedder.embed)).ask(QUESTION))
+    finally:
+        store.close()
+    asked = [body for body in script.bodies if body["messages"][: len(talk())] == talk()]
+    assert len(asked) == 1 + len(CASES)
+    given = [body.keys() - {"max_tokens"} for body in asked]
+    assert all("grammar" in keys and keys == given[0] for keys in given)
 
 
 def test_a_case_that_cannot_be_asked_is_no_fault_and_asked_again(script, seed_settings, models):

@@ -10,6 +10,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from app.ask import CUT, NO_MODEL
 from ingest.settings import ROOT
 from ingest.store import Store
 from tests.browser import serving
@@ -63,6 +64,36 @@ def test_a_fault_of_the_caller_is_one_line(client, endpoint, given, line):
     with pytest.raises(AppError) as told:
         client.predict(**given, api_name=endpoint)
     assert str(told.value).startswith(line) and "\n" not in str(told.value)
+
+
+def doors(address):
+    """The answer to ZONES at /mcp and at the Gradio API."""
+
+    async def asked():
+        async with session(address) as opened:
+            return json.loads((await opened.call_tool("ask", {"question": ZONES})).content[0].text)
+
+    return anyio.run(asked), Client(address, verbose=False).predict(ZONES, api_name="/ask")
+
+
+def test_a_reply_that_broke_off_is_told_as_such_at_every_door(zones_address, scripted_site):
+    _, script = scripted_site
+    assert [(answer["notice"], answer["sentences"][0]["quoted"]) for answer in doors(zones_address)] == 2 * [
+        ("", False)
+    ]
+    script.finish = "length"
+    try:
+        assert [answer["notice"] for answer in doors(zones_address)] == 2 * [CUT]
+    finally:
+        script.finish = "stop"
+
+
+def test_quotes_in_place_of_a_failed_model_are_told_as_such_at_every_door(seed_settings):
+    places = {"CORPUS_DIR": seed_settings.corpus_dir, "INDEX_DIR": seed_settings.index_dir}
+    with serving(OPENAI_BASE_URL="http://127.0.0.1:9/v1", CHAT_MODEL="none", **places) as address:
+        for answer in doors(address):
+            assert answer["model"] is None and NO_MODEL in answer["notice"]
+            assert answer["sentences"] and all(sentence["quoted"] for sentence in answer["sentences"])
 
 
 def test_the_examples_of_the_readme_work(zones_address):

@@ -119,6 +119,12 @@ def test_what_was_quoted_from_a_document_neither_speaks_as_the_system_nor_forges
     assert [line.partition(":")[0] for line in model.prompt.splitlines()] == ["Conversation", "Q", "A", "Last question"]
 
 
+def test_notes_of_an_earlier_answer_do_not_pass_for_ours():
+    model = Scripted("x")
+    standalone("Where is it?", (Turn("What is it?", "A zone. [1][2]"),), model)
+    assert "A zone. (1)(2)\n" in model.prompt
+
+
 def test_a_control_token_is_not_made_by_cutting_a_long_answer():
     for length in range(ANSWER_CHARACTERS - 20, ANSWER_CHARACTERS + 1):
         model = Scripted("x")

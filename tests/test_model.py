@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.client import Limits
-from app.embedded import ServerOptions
+from app.embedded import EmbeddedServer, ServerOptions
 from app.endpoint import Endpoint
 from app.faults import clip
 from app.markup import ThinkingFilter, neutralise
@@ -394,6 +394,14 @@ def test_the_embedded_model_is_asked_by_as_many_at_once_as_it_has_slots_and_an_e
     nearby = open_model(settings(tmp_path, CHAT_MODEL="m", OPENAI_BASE_URL="http://127.0.0.1:1/v1"))
     hosted = open_model(settings(tmp_path, OPENAI_API_KEY=KEY))
     assert [one._client.limits.at_once for one in (embedded, nearby, hosted)] == [ServerOptions().slots, None, None]
+
+
+def test_a_closed_model_that_was_never_loaded_is_not_waited_for(tmp_path):
+    model = ChatModel(Endpoint("", "m"), "", EmbeddedServer(tmp_path / "m.gguf"), Limits(first_token=1))
+    model.close()
+    text, error = ask(model)
+    model.close()
+    assert (text, error.kind, str(error)) == ("", "unavailable", "The embedded model has been closed.")
 
 
 def test_close_ends_the_thread(server, opened):

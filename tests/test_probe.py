@@ -22,6 +22,7 @@ from app.model import LOCAL_LIMITS, ChatModel, open_model
 from app.models import Models
 from app.probe import FILE, LEAST, Probe, Weights, features, packaged_probe
 from app.weights import MODELS
+from bench.probe import asked_in, digest
 from ingest.store import Store
 from tests.servers.scripted import HELD, NOT_HELD, ScriptedServer
 
@@ -59,6 +60,23 @@ def test_the_probe_in_use_is_of_the_packaged_model_alone(seed_settings, monkeypa
     assert {len(one.tokens) for one in probe.weights.values()} == {len(probe.tokens)} == {len(set(probe.tokens))}
     assert {YES, NO} < set(probe.tokens)
     assert json.loads(FILE.read_text("utf-8"))["support"] == gates.PROBED.support, "both of one fit"
+
+
+def test_the_probe_in_use_was_fitted_to_the_words_in_which_the_model_is_asked():
+    """After a change of prompt or confirmation: `python -m bench.probe --save`."""
+    assert json.loads(FILE.read_text("utf-8"))["texts"] == digest()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(prompt, "SYSTEM"), (prompt, "_HOLDS"), (prompt, "_TALK"), (confirm, "SYSTEM"), (confirm, "_EXAMPLES")],
+)
+def test_logits_of_other_words_are_kept_elsewhere(monkeypatch, module, name):
+    before, words = asked_in(), getattr(module, name)
+    monkeypatch.setattr(module, name, f"{words} Please." if isinstance(words, str) else words[:-1])
+    assert asked_in() != before and asked_in().parent == before.parent
+    monkeypatch.undo()
+    assert asked_in() == before
 
 
 def test_what_is_told_are_the_models_own_logits(model_server):

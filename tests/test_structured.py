@@ -13,6 +13,7 @@ from app.model import ChatModel
 from app.models import Models
 from ingest.document import Document, Metadata
 from ingest.store import Store
+from tests.servers.scripted import ScriptedServer
 
 DOCUMENT = Document("A ship left. It came back in June. It sank.", Metadata("Ships"))
 SPANS = [(0, 12), (13, 34), (35, 43)]
@@ -84,6 +85,25 @@ def test_the_schema_has_the_numbers_that_exist_and_the_examples_follow_it():
         if plain["role"] == "assistant":
             assert claims(told["content"]) == claims(plain["content"])
             assert set(json.loads(told["content"])) == {"holds", "sentences"}
+
+
+def test_a_request_in_json_fits_a_small_context(seed_settings):
+    question, store = "What is North Korea's total food production?", Store.open(seed_settings)
+    with ScriptedServer() as script:
+        endpoint = Endpoint(script.url, "scripted")
+        road = Road(store, Models({"scripted": ChatModel(endpoint, "none")}), Checker(store.embedder.embed))
+        fitted = []
+        try:
+            for context in range(1600, 3000, 50):
+                endpoint.capabilities = Capabilities(False, True, False, context)
+                list(road.ask(question))
+                body = script.bodies[-1]
+                read = sum(len(one["content"].encode()) for one in body["messages"])
+                assert read + prompt.BYTES_A_TOKEN * body["max_tokens"] <= prompt.BYTES_A_TOKEN * context
+                fitted.append(read)
+        finally:
+            road.close()
+    assert fitted == sorted(fitted) and fitted[0] < fitted[-1], "more of the evidence in a larger context"
 
 
 def test_the_embedded_model_held_to_the_schema_cites(model_server, seed_settings):

@@ -5,7 +5,8 @@ brackets, of the evidence sentence that holds these words. At each form feed the
 `go` is called, so that a test can look at a half-written answer without any timing. The question
 whether the cited text says the answer is answered with `belief`: HELD (default) or NOT_HELD; None fails.
 With `says`, a probability, the server is one that a grammar holds, as llama.cpp's: it tells of itself at
-/props, and of its first word how likely it was "Yes" and how likely "No", unless it is `silent` about that.
+/props, and of its first word how likely it was "Yes" and how likely "No", unless it is `silent` about that; if it is
+`masked`, as they are once a grammar has left nothing but the Yes.
 `finish` is why a reply ended.
 What `app.calibration` asks is answered rightly, unless it is not `discerning`: then with `says`, whatever is asked.
 With `thinks`, it thinks first there. `cases` are those that were asked.
@@ -33,6 +34,7 @@ class ScriptedServer:
     def __init__(self):
         self.replies, self.belief, self.says, self.asked = {}, HELD, None, []  # `asked`: (model, question)
         self.silent, self.discerning, self.thinks, self.finish = False, True, False, "stop"
+        self.masked = False
         self.cases, self.bodies = [], []  # `cases`: questions of `app.calibration`
         self.hung_up, self.came = threading.Event(), threading.Event()
         self._gate = threading.Semaphore(0)
@@ -122,6 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         if case is None and not only_a_word:
             text = self.owner.reply(body["model"], body["messages"])
         likely = case or (None if only_a_word or self.owner.silent else self.owner.says)
+        likely = 1.0 if likely is not None and self.owner.masked and "grammar" in body else likely
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
@@ -164,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _with_odds(chunk, yes):
     """The chunk with how likely its word was Yes, where that is told."""
     if yes is not None:
-        top = [{"token": word, "logprob": math.log(share)} for word, share in (("Yes", yes), ("No", 1 - yes))]
+        shares = (("Yes", yes), ("No", 1 - yes))
+        top = [{"token": word, "logprob": math.log(share)} for word, share in shares if share]
         word = {"token": "Yes", "logprob": math.log(yes), "top_logprobs": top}
         chunk["choices"][0]["logprobs"] = {"content": [word]}
     return chunk
