@@ -150,7 +150,7 @@ class Library:
         # From the page only addresses: a path would read the server's own files.
         others = [one for one in addresses if not one.startswith(WEB)]
         faults = [f"{one} is no web address: it must begin with http:// or https://." for one in others]
-        sources = [*(one for one in addresses if one.startswith(WEB)), *files]
+        sources: list[str | Upload] = [*(one for one in addresses if one.startswith(WEB)), *files]
         if not sources:
             raise UserError(" ".join(faults))
         outcome = self._add(sources, say, stop)
