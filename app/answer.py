@@ -12,7 +12,7 @@ from ingest.document import Hit, Metadata, Span
 Verdict = Literal["supported", "unsupported"]
 AbstainReason = Literal["not_in_sources", "no_sources"]
 
-
+HISTORY = 6  # earlier turns that are taken as context
 NEIGHBOUR_CHARACTERS = 5  # white space that may lie between a sentence and the one before it
 
 

@@ -18,10 +18,10 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from app.answer import Answer, AnswerSentence, Finished, Turn, Wrote
+from app.answer import HISTORY, Answer, AnswerSentence, Finished, Turn, Wrote
 from app.contract import answer_json
 from app.render import inert, visible
-from app.room import HISTORY, HISTORY_CHARACTERS, UNFORESEEN, BusyError, Room
+from app.room import HISTORY_CHARACTERS, UNFORESEEN, BusyError, Room
 from ingest import UserError
 
 MODEL = "reading-room"

@@ -28,7 +28,7 @@ from app.check import Checker, Session
 from app.confirm import beginning
 from app.draft import Draft
 from app.emptiness import empty
-from app.evidence import Conversations, continued, select_evidence
+from app.evidence import Conversations, continued, conversation, select_evidence
 from app.faults import ModelError
 from app.followup import leans, opening, standalone, with_context
 from app.gates import answered, fit, worth_asking
@@ -137,8 +137,8 @@ class Road:
         self.store.refresh()
         follows = leans(question, history)
         queries = [with_context(question, history)] if follows else [question]
-        asked, among = tuple(turn.question.strip() for turn in history), tuple(document_ids or ())
-        before = self.conversations.get((asked, among))
+        asked = [turn.question.strip() for turn in history]
+        before = self.conversations.get(conversation(asked, document_ids))
         for query in queries:
             draft.query = query
             found = search(self.store, query, k=PASSAGES, document_ids=document_ids)
@@ -152,7 +152,7 @@ class Road:
             yield Retrieved(query, draft.hits, draft.evidence)
             if follows and len(queries) == 1:
                 queries.append(standalone(question, history, draft.chat))
-        self.conversations.keep(((*asked, question), among), draft.evidence)
+        self.conversations.keep(conversation([*asked, question], document_ids), draft.evidence)
 
     def _write(self, draft: Draft) -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)

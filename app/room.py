@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from app import feedback, render
-from app.answer import Answer, Event, Finished, Retrieved, Turn, Writing, Wrote
+from app.answer import HISTORY, Answer, Event, Finished, Retrieved, Turn, Writing, Wrote
 from ingest import UserError
 from ingest.settings import Settings
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from app.ask import Road
 
 BETWEEN = 0.06  # seconds between two messages while a sentence is being written
-HISTORY = 6  # earlier turns that are taken as context
 HISTORY_CHARACTERS = 2_000  # of each
 AT_ONCE = 3  # questions of one browser session being answered at a time
 PATIENCE = 2.0  # seconds that work which no one waits for steps aside for a question
