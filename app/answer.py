@@ -135,13 +135,18 @@ class Wrote:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """All sentences so far were the model's thinking, which it did not mark at its beginning: the answer begins now."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """Last event: the whole answer."""
 
     answer: Answer
 
 
-Event = Retrieved | Writing | Wrote | Finished
+Event = Retrieved | Writing | Wrote | Withdrawn | Finished
 
 
 @dataclass(frozen=True)

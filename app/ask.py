@@ -178,7 +178,7 @@ class Road:
                 for piece in pieces:
                     if piece.restart:
                         parser = prompt.ReplyParser(draft.evidence)
-                        draft.restart()
+                        yield from draft.restart()
                     draft.cut = piece.finish_reason in ("length", "content_filter")
                     draft.hear(piece)
                     if piece.text:

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from app import feedback, render
-from app.answer import HISTORY, Answer, Event, Finished, Retrieved, Turn, Writing, Wrote
+from app.answer import HISTORY, Answer, Event, Finished, Retrieved, Turn, Withdrawn, Writing, Wrote
 from ingest import UserError
 from ingest.settings import Settings
 
@@ -215,6 +215,8 @@ def _messages(events: Iterator[Event], message: dict[str, Any]) -> Iterator[dict
         elif isinstance(event, Wrote):
             done = [*message["sentences"], render.sentence_html(event.sentence)]
             message = {**message, "phase": "writing", "sentences": done, "writing": ""}
+        elif isinstance(event, Withdrawn):
+            message = {**message, "sentences": [], "writing": ""}
         elif isinstance(event, Finished):
             message = {**message, **_finished(event.answer)}
         yield message
