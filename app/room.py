@@ -5,6 +5,7 @@ holds HTML comes from `app.render` or `app.typeset`. Nothing here is kept for a 
 questions that are being answered, by browser session.
 """
 
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -156,11 +157,26 @@ class Room:
             yield {**message, "phase": "failed", "error": UNFORESEEN}
             raise RuntimeError("a question could not be answered") from error
         finally:
-            cancelled.set()
-            with self._lock:
-                self._running.pop((session, turn), None)
-                if not self._running:
-                    self._quiet.set()
+            self._end(session, turn, cancelled)
+
+    @contextmanager
+    def stoppable(self, session: str) -> Iterator[threading.Event]:
+        """Held while a question of another program is answered; the event is set when its session ends, too."""
+        turn, cancelled = secrets.token_hex(8), threading.Event()
+        with self._lock:
+            self._running[session, turn] = cancelled
+            self._quiet.clear()
+        try:
+            yield cancelled
+        finally:
+            self._end(session, turn, cancelled)
+
+    def _end(self, session: str, turn: str, cancelled: threading.Event) -> None:
+        cancelled.set()
+        with self._lock:
+            self._running.pop((session, turn), None)
+            if not self._running:
+                self._quiet.set()
 
     def _begin(self, session: str, turn: str, cancelled: threading.Event) -> None:
         with self._lock:
