@@ -10,7 +10,7 @@ from typing import Literal
 from ingest.document import Hit, Metadata, Span
 
 Verdict = Literal["supported", "unsupported"]
-
+HISTORY = 6  # earlier turns that are taken as context
 NEIGHBOUR_CHARACTERS = 5  # white space that may lie between a sentence and the one before it
 
 
@@ -133,13 +133,18 @@ class Wrote:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """All sentences so far were the model's thinking, which it did not mark at its beginning: the answer begins now."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """Last event: the whole answer."""
 
     answer: Answer
 
 
-Event = Retrieved | Writing | Wrote | Finished
+Event = Retrieved | Writing | Wrote | Withdrawn | Finished
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,15 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from app.answer import Answer, AnswerSentence, Finished, Turn, Wrote
+from app.answer import HISTORY, Answer, AnswerSentence, Finished, Turn, Withdrawn, Wrote
 from app.contract import answer_json
 from app.render import inert, visible
-from app.room import HISTORY, HISTORY_CHARACTERS, UNFORESEEN, BusyError, Room
+from app.room import HISTORY_CHARACTERS, UNFORESEEN, BusyError, Room
 from ingest import UserError
 
 MODEL = "reading-room"
 ABSTAINED = "The sources do not answer this."
+WITHDRAWN = "(What stands above was the model's thinking, not its answer.)"
 
 
 def routes(room: Room) -> APIRouter:
@@ -190,6 +191,9 @@ async def _stream(room: Room, asked: dict[str, Any], cancelled: threading.Event)
             if isinstance(event, Wrote):
                 yield chunk({"content": (" " if sent else "") + notes.sentence(event.sentence)})
                 sent += 1
+            elif isinstance(event, Withdrawn):
+                yield chunk({"content": f"\n\n{WITHDRAWN}\n\n"})
+                notes, sent = _Notes(), 0
             elif isinstance(event, Finished):
                 yield chunk({"content": _rest(event.answer, notes, sent)})
                 yield chunk({}, "stop", citations=citations(event.answer), answer=answer_json(event.answer, "q1"))

@@ -19,7 +19,6 @@ from app.answer import (
     Event,
     Evidence,
     Finished,
-    Retrieved,
     Turn,
     Writing,
 )
@@ -28,10 +27,11 @@ from app.check import Checker, Session
 from app.confirm import beginning
 from app.draft import Draft
 from app.emptiness import empty
-from app.evidence import Conversations, continued, select_evidence
+from app.evidence import Conversations, select_evidence
 from app.faults import ModelError
-from app.followup import leans, opening, standalone, with_context
+from app.followup import opening
 from app.gates import answered, fit, worth_asking
+from app.lookup import PASSAGES, look_up
 from app.meter import Metered
 from app.model import ChatModel
 from app.models import Models, open_models
@@ -46,12 +46,10 @@ from ingest.settings import Settings
 from ingest.store import Store
 
 QUESTION_CHARACTERS = 2000
-PASSAGES = 8
 QUOTES = 3
 
 NO_MODEL = "No model wrote this answer: these are the sources' own sentences that fit the question best."
 QUOTED_INSTEAD = "No source bears out the model's own words, so the sources' own sentences are quoted."
-WORDS_ALONE = "The passages were found by words alone, not by meaning. {fault}"
 STOPPED = "Stopped: the answer is not complete."
 CUT = "The endpoint ended the reply before its end: the answer may not be complete."
 
@@ -119,7 +117,7 @@ class Road:
         cancelled = cancelled or threading.Event()
         draft = Draft(checked_question(question), self.models.metered(model, cancelled), cancelled)
         history = [Turn(_whole(turn.question), _whole(turn.answer)) for turn in history]
-        yield from self.retrieve(draft, draft.question, history, document_ids)
+        yield from self.retrieve(draft, history, document_ids)
         if draft.evidence:
             yield from self._write(draft)
         if draft.stopped:
@@ -128,32 +126,9 @@ class Road:
             draft.note(CUT)
         yield Finished(draft.answer())
 
-    def retrieve(
-        self, draft: Draft, question: str, history: Sequence[Turn], document_ids: Sequence[str] | None
-    ) -> Iterator[Event]:
-        """Passages at once, then ranked by their sentences, with the evidence.
-
-        The same with the rewritten query for a question that leans on the conversation; what is there stays shown.
-        """
-        self.store.refresh()
-        follows = leans(question, history)
-        queries = [with_context(question, history)] if follows else [question]
-        asked, among = tuple(turn.question.strip() for turn in history), tuple(document_ids or ())
-        before = self.conversations.get((asked, among))
-        for query in queries:
-            draft.query = query
-            found = search(self.store, query, k=PASSAGES, document_ids=document_ids)
-            draft.notice = WORDS_ALONE.format(fault=found.query.fault) if found.query.fault else ""
-            if not draft.retrieved:
-                passages = Retrieved(query, tuple(found.first(PASSAGES)))
-                draft.retrieved = perf_counter()
-                yield passages
-            draft.hits = tuple(found.read(PASSAGES))
-            draft.evidence = continued(self.store, before, select_evidence(found.query, draft.hits))
-            yield Retrieved(query, draft.hits, draft.evidence)
-            if follows and len(queries) == 1:
-                queries.append(standalone(question, history, draft.chat))
-        self.conversations.keep(((*asked, question), among), draft.evidence)
+    def retrieve(self, draft: Draft, history: Sequence[Turn], document_ids: Sequence[str] | None) -> Iterator[Event]:
+        """Passages at once, then ranked by their sentences, with the evidence (see `app.lookup`)."""
+        yield from look_up(self.store, self.conversations, draft, history, document_ids)
 
     def _write(self, draft: Draft) -> Iterator[Event]:
         session = self.checker.start(draft.query, draft.evidence)
@@ -179,7 +154,7 @@ class Road:
                 for piece in pieces:
                     if piece.restart:
                         parser = prompt.ReplyParser(draft.evidence)
-                        draft.restart()
+                        yield from draft.restart()
                     draft.cut = piece.finish_reason in ("length", "content_filter")
                     draft.hear(piece)
                     if piece.text:

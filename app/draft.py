@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from app import prompt
-from app.answer import Answer, AnswerSentence, Event, Evidence, Timings, Wrote
+from app.answer import Answer, AnswerSentence, Event, Evidence, Timings, Withdrawn, Wrote
 from app.check import Session
 from app.gates import answered
 from app.meter import Metered
@@ -62,9 +62,16 @@ class Draft:
         elif piece.logprobs and not self.chat.probe:
             self.holds = piece.log_odds("yes", "no")
 
-    def restart(self) -> None:
-        """All that was written was thinking."""
-        self.sentences, self.told = [], 0
+    def restart(self) -> Iterator[Event]:
+        """All that was written was thinking: the answer begins anew, before a gate that is closed again.
+
+        What a probe told stays, for that is told of the request, not of the reply.
+        """
+        if self.told:
+            yield Withdrawn()
+        self.sentences, self.told, self.open, self.cut = [], 0, False, False
+        self.model = None
+        self.holds = self.holds if self.chat.probe else None
 
     def refuse(self) -> None:
         """The sources do not hold the answer: nothing is told."""

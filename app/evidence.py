@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.answer import Evidence
+from app.answer import HISTORY, Evidence
 from app.relevance import Candidate, Query, Reading, read_sentences
 from ingest.document import Hit
 from ingest.store import Store
@@ -46,8 +46,10 @@ def continued(store: Store, before: Sequence[Evidence], found: Sequence[Evidence
 
     What a model has read it need not read again as long as nothing changes in front of it. A sentence of
     the turn before that does not fit now has relevance 0. `found` alone where they would be more than
-    MOST, and where a document of the turn before is no more in the store.
+    MOST, where nothing is found, and where a document of the turn before is no more in the store.
     """
+    if not found:
+        return ()
     fits = {item.span: item.relevance for item in found}
     known = {item.span for item in before}
     new = [item for item in found if item.span not in known]
@@ -59,23 +61,35 @@ def continued(store: Store, before: Sequence[Evidence], found: Sequence[Evidence
     return (*kept, *(replace(item, number=number) for number, item in enumerate(new, start=len(kept) + 1)))
 
 
+def conversation(questions: Sequence[str], document_ids: Sequence[str] | None) -> object:
+    """What a conversation is known by: its last HISTORY questions, and what was asked: all sources, or these ids.
+
+    No more than HISTORY, for that many come with the next question.
+    """
+    among = None if document_ids is None else tuple(sorted(document_ids))
+    return tuple(questions[-HISTORY:]), among
+
+
 class Conversations:
-    """The evidence of the latest turn of the latest conversations. Safe to use from several threads."""
+    """The evidence of the latest turn of the latest conversations, each known by its `conversation`.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[object, tuple[Evidence, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, conversation: object) -> tuple[Evidence, ...]:
+    def get(self, known_by: object) -> tuple[Evidence, ...]:
         """What was kept for it; nothing where it is not known, or no more."""
         with self._lock:
-            return self._kept.get(conversation, ())
+            return self._kept.get(known_by, ())
 
-    def keep(self, conversation: object, evidence: tuple[Evidence, ...]) -> None:
+    def keep(self, known_by: object, evidence: tuple[Evidence, ...]) -> None:
         """Keep it, and let go of the oldest."""
         with self._lock:
-            self._kept[conversation] = evidence
-            self._kept.move_to_end(conversation)
+            self._kept[known_by] = evidence
+            self._kept.move_to_end(known_by)
             if len(self._kept) > CONVERSATIONS:
                 self._kept.popitem(last=False)
 

@@ -141,9 +141,10 @@ def _api(room: Room) -> None:
         """Passages of the library for a query, best first, at most k (1 to 50), of these document ids only."""
         return doors.search(room, query, k, documents)
 
-    def ask(question: str, documents: list[str] | None = None) -> dict[str, Any]:
+    def ask(question: str, documents: list[str] | None = None, request: gr.Request | None = None) -> dict[str, Any]:
         """Answer a question from the library, or from these document ids: checked sentences with citations."""
-        return doors.ask(room, question, documents)
+        with room.stoppable(_session(request) if request else "") as cancelled:
+            return doors.ask(room, question, documents, cancelled)
 
     def read(document_id: str = "", start: int = 0, end: int | None = None) -> dict[str, Any]:
         """An article's text from start to end, at most 20,000 characters; without an id, the list of articles."""
@@ -155,7 +156,8 @@ def _api(room: Room) -> None:
 
 def _checked(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """`function`, its arguments held to their types; a fault that the caller can mend becomes one line for them."""
-    names, typed = list(signature(function).parameters), validate_call(function)
+    names = list(signature(function).parameters)
+    typed = validate_call(config={"arbitrary_types_allowed": True})(function)  # among them Gradio's request
 
     @wraps(function)
     def call(*given: Any) -> dict[str, Any]:

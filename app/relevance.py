@@ -42,15 +42,20 @@ class Query:
     fault: str = ""
 
     @classmethod
-    def read(cls, store: Store, text: str) -> "Query":
-        """Embed and tokenise; raises `UserError` when the packaged embedder cannot be loaded."""
+    def read(cls, store: Store, text: str, fault: str = "") -> "Query":
+        """Embed and tokenise; raises `UserError` when the packaged embedder cannot be loaded.
+
+        With a `fault`, the store's embedder has failed already, and is not asked.
+        """
         found = store.catalog.query_tokens(text)
         collection = store.catalog.collection(found)
         idf = {token: collection.idf(token) for token in found}
         try:
-            return cls(text, embed_cached(store.embedder.for_queries, [text])[0], idf, store.embedder)
+            if not fault:
+                return cls(text, embed_cached(store.embedder.for_queries, [text])[0], idf, store.embedder)
         except EmbedderError as error:
-            return cls(text, embed_cached(packaged(), [text])[0], idf, packaged(), str(error))
+            fault = str(error)
+        return cls(text, embed_cached(packaged(), [text])[0], idf, packaged(), fault)
 
     @property
     def greatest_bm25(self) -> float:

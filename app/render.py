@@ -67,37 +67,78 @@ def chip_html(evidence: Evidence) -> str:
 
 
 def evidence_html(query: str, hits: Sequence[Hit], evidence: Sequence[Evidence]) -> str:
-    """The evidence panel: passages found, best first, each with the numbered sentences cut from it."""
+    """The evidence panel: passages found, best first, each with the numbered sentences cut from it.
+
+    Sentences that the model is given though no passage now found holds them, since it has read them for the
+    question before, come last.
+    """
     if not hits:
         return '<p class="none">No passage was found.</p>'
-    groups = "".join(_hit_html(hit, evidence) for hit in hits)
+    groups = "".join(_hit_html(hit, [one for one in evidence if _inside(one, hit)]) for hit in hits)
     searched = f'<p class="query">Searched for <q dir="auto">{escape(visible(query))}</q></p>'
-    return f'{searched}<ol class="hits">{groups}</ol>'
+    return f'{searched}<ol class="hits">{groups}</ol>{_before_html(_before(hits, evidence))}'
 
 
 def evidence_title(hits: Sequence[Hit], evidence: Sequence[Evidence]) -> str:
     """The panel's heading, plain text."""
     sources = len({hit.passage.span.document_id for hit in hits})
-    passages, of = _count(len(hits), "passage"), _count(sources, "source")
-    return f"{_count(len(evidence), 'sentence')} from {passages} of {of}" if evidence else f"{passages} of {of}"
+    found = f"{_count(len(hits), 'passage')} of {_count(sources, 'source')}"
+    if not evidence:
+        return found
+    before = len(_before(hits, evidence))
+    kept = f", and {before} from the question before" if before else ""
+    return f"{_count(len(evidence) - before, 'sentence')} from {found}{kept}"
 
 
-def _hit_html(hit: Hit, evidence: Iterable[Evidence]) -> str:
+def _inside(one: Evidence, hit: Hit) -> bool:
     span = hit.passage.span
-    inside = [one for one in evidence if one.span.document_id == span.document_id]
-    inside = [one for one in inside if span.start <= one.span.start and one.span.end <= span.end]
-    about = " · ".join(filter(None, (page_word(hit), visible(hit.passage.heading))))
-    heading = f' <span class="heading">{escape(about)}</span>' if about else ""
+    return one.span.document_id == span.document_id and span.start <= one.span.start and one.span.end <= span.end
+
+
+def _before(hits: Sequence[Hit], evidence: Iterable[Evidence]) -> list[Evidence]:
+    """What no passage found holds: it was read for the question before."""
+    return [one for one in evidence if not any(_inside(one, hit) for hit in hits)]
+
+
+def _before_html(evidence: Iterable[Evidence]) -> str:
+    """These sentences by their documents."""
+    groups: dict[str, list[Evidence]] = {}
+    for one in evidence:
+        groups.setdefault(one.span.document_id, []).append(one)
+    if not groups:
+        return ""
+    documents = "".join(
+        f'<li><p class="hit" dir="auto">{_opens(group[0])}{_about(page_word(group[0]))}</p>'
+        f"{''.join(map(_evidence_line, group))}</li>"
+        for group in groups.values()
+    )
+    return f'<p class="query">From the question before</p><ol class="hits">{documents}</ol>'
+
+
+def _hit_html(hit: Hit, inside: Sequence[Evidence]) -> str:
     scores = f"dense {hit.dense:.2f}, lexical {hit.lexical:.1f}"
     head = (
-        f'<button type="button" class="opens" data-document="{span.document_id}" data-start="{span.start}" '
-        f'data-end="{span.end}">{escape(visible(hit.metadata.title))}</button>{heading}'
+        f"{_opens(hit)}{_about(page_word(hit), visible(hit.passage.heading))}"
         f'<span class="score" title="{scores}"><span class="unseen">score </span>{hit.score:.2f}</span>'
     )
-    body = "".join(_evidence_line(one) for one in inside)
+    body = "".join(map(_evidence_line, inside))
     if not inside:
-        body = f'<p class="rest" dir="auto">{escape(visible(_short(span.text, 240)))}</p>'
+        body = f'<p class="rest" dir="auto">{escape(visible(_short(hit.passage.span.text, 240)))}</p>'
     return f'<li><p class="hit" dir="auto">{head}</p>{body}</li>'
+
+
+def _opens(cited: Evidence | Hit) -> str:
+    """The button with the title that opens the reader there."""
+    span = cited.span if isinstance(cited, Evidence) else cited.passage.span
+    return (
+        f'<button type="button" class="opens" data-document="{span.document_id}" data-start="{span.start}" '
+        f'data-end="{span.end}">{escape(visible(cited.metadata.title))}</button>'
+    )
+
+
+def _about(*words: str) -> str:
+    about = " · ".join(filter(None, words))
+    return f' <span class="heading">{escape(about)}</span>' if about else ""
 
 
 def _evidence_line(one: Evidence) -> str:
@@ -122,12 +163,7 @@ def abstention_html(answer: Answer) -> str:
 
 
 def _nearest_html(hit: Hit) -> str:
-    span = hit.passage.span
-    return (
-        f'<li><button type="button" class="opens" data-document="{span.document_id}" '
-        f'data-start="{span.start}" data-end="{span.end}">{escape(visible(hit.metadata.title))}</button>'
-        f'<p dir="auto">{escape(visible(_short(span.text, 280)))}</p></li>'
-    )
+    return f'<li>{_opens(hit)}<p dir="auto">{escape(visible(_short(hit.passage.span.text, 280)))}</p></li>'
 
 
 def notice_html(answer: Answer) -> str:

@@ -81,15 +81,18 @@ class Search:
         return [_hit(one, *passages[one.passage_id], score) for one, score in order if one.passage_id in passages]
 
 
-def search(store: Store, query: str, *, k: int = 8, document_ids: Sequence[str] | None = None) -> Search:
+def search(
+    store: Store, query: str, *, k: int = 8, document_ids: Sequence[str] | None = None, fault: str = ""
+) -> Search:
     """Both searches for `query`, deep enough for `k` passages; among `document_ids` alone when given.
 
     Candidates are the POOL nearest by embedding and the POOL best by BM25, each with both scores,
-    exactly; the latter alone where the endpoint that embeds fails, which `Search.query` then tells.
+    exactly; the latter alone where the endpoint that embeds fails, which `Search.query` then tells, or has
+    failed before, with `fault`.
     """
     if not query.strip() or (document_ids is not None and not document_ids) or k < 1:
-        return Search(store, Query(query, np.zeros(0, np.float32), {}, store.embedder), ())
-    asked = Query.read(store, query)
+        return Search(store, Query(query, np.zeros(0, np.float32), {}, store.embedder, fault), ())
+    asked = Query.read(store, query, fault)
     return Search(store, asked, _candidates(store, asked, max(POOL, k), document_ids))
 
 

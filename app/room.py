@@ -5,6 +5,7 @@ holds HTML comes from `app.render` or `app.typeset`. Nothing here is kept for a 
 questions that are being answered, by browser session.
 """
 
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from app import feedback, render
-from app.answer import Answer, Event, Finished, Retrieved, Turn, Writing, Wrote
+from app.answer import HISTORY, Answer, Event, Finished, Retrieved, Turn, Withdrawn, Writing, Wrote
 from ingest import UserError
 from ingest.settings import Settings
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from app.ask import Road
 
 BETWEEN = 0.06  # seconds between two messages while a sentence is being written
-HISTORY = 6  # earlier turns that are taken as context
 HISTORY_CHARACTERS = 2_000  # of each
 AT_ONCE = 3  # questions of one browser session being answered at a time
 PATIENCE = 2.0  # seconds that work which no one waits for steps aside for a question
@@ -157,11 +157,26 @@ class Room:
             yield {**message, "phase": "failed", "error": UNFORESEEN}
             raise RuntimeError("a question could not be answered") from error
         finally:
-            cancelled.set()
-            with self._lock:
-                self._running.pop((session, turn), None)
-                if not self._running:
-                    self._quiet.set()
+            self._end(session, turn, cancelled)
+
+    @contextmanager
+    def stoppable(self, session: str) -> Iterator[threading.Event]:
+        """Held while a question of another program is answered; the event is set when its session ends, too."""
+        turn, cancelled = secrets.token_hex(8), threading.Event()
+        with self._lock:
+            self._running[session, turn] = cancelled
+            self._quiet.clear()
+        try:
+            yield cancelled
+        finally:
+            self._end(session, turn, cancelled)
+
+    def _end(self, session: str, turn: str, cancelled: threading.Event) -> None:
+        cancelled.set()
+        with self._lock:
+            self._running.pop((session, turn), None)
+            if not self._running:
+                self._quiet.set()
 
     def _begin(self, session: str, turn: str, cancelled: threading.Event) -> None:
         with self._lock:
@@ -216,6 +231,8 @@ def _messages(events: Iterator[Event], message: dict[str, Any]) -> Iterator[dict
         elif isinstance(event, Wrote):
             done = [*message["sentences"], render.sentence_html(event.sentence)]
             message = {**message, "phase": "writing", "sentences": done, "writing": ""}
+        elif isinstance(event, Withdrawn):
+            message = {**message, "sentences": [], "writing": ""}
         elif isinstance(event, Finished):
             message = {**message, **_finished(event.answer)}
         yield message

@@ -68,7 +68,7 @@ class Ungated(Gate):
 def written(road: Road, question: str, history: Sequence[Turn] = ()) -> Draft:
     """What the model writes of one question. Raises `ModelError`."""
     draft = Draft(question, road.models.metered(), threading.Event())
-    for _ in road.retrieve(draft, question, history, None):
+    for _ in road.retrieve(draft, history, None):
         pass
     if draft.evidence:
         for _ in road.sentences(draft, road.checker.start(draft.query, draft.evidence)):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from ingest.address import loopback, shown
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types import CreateEmbeddingResponse
 
 OnDone = Callable[[int], None]
 ENDPOINT_BATCH = 64  # texts of one request
@@ -19,7 +21,7 @@ ENDPOINT_TIMEOUT = 60.0  # seconds
 ENDPOINT_CONNECT = 5.0  # seconds
 ENDPOINT_RETRIES = 4  # the client waits as Retry-After says, else exponentially
 FEW = 40  # texts, as a question needs: a reader waits for them
-FEW_TIMEOUT, FEW_RETRIES = 20.0, 1
+FEW_TIMEOUT, FEW_RETRIES, FEW_PAUSE = 20.0, 1, 0.5  # seconds for all tries, and between two
 PROBE = "How tall is the tower, and when was it built?"
 
 
@@ -98,12 +100,8 @@ class EndpointEmbedder:
     def _request(self, texts: list[str]) -> np.ndarray:
         import openai
 
-        client = self._open()
-        if len(texts) <= FEW:
-            timeout = openai.Timeout(FEW_TIMEOUT, connect=ENDPOINT_CONNECT)
-            client = client.with_options(max_retries=FEW_RETRIES, timeout=timeout)
         try:
-            reply = client.embeddings.create(input=texts, model=self._model, encoding_format="float")
+            reply = self._few(texts) if len(texts) <= FEW else self._create(self._open(), texts)
             rows = sorted(reply.data, key=lambda item: item.index)
             got = np.asarray([row.embedding for row in rows], np.float32)
         except openai.OpenAIError as error:
@@ -117,6 +115,26 @@ class EndpointEmbedder:
         if got.shape[1] != self._dimension:
             raise EmbedderError(self._fault(f"its vectors changed from {self._dimension} to {got.shape[1]}"))
         return unit(got)
+
+    def _create(self, client: "OpenAI", texts: list[str]) -> "CreateEmbeddingResponse":
+        return client.embeddings.create(input=texts, model=self._model, encoding_format="float")
+
+    def _few(self, texts: list[str]) -> "CreateEmbeddingResponse":
+        """The same in FEW_TIMEOUT over all tries: one that hangs is not tried again."""
+        import openai
+
+        end, left = monotonic() + FEW_TIMEOUT, FEW_RETRIES
+        while True:
+            timeout = openai.Timeout(end - monotonic(), connect=ENDPOINT_CONNECT)
+            try:
+                return self._create(self._open().with_options(max_retries=0, timeout=timeout), texts)
+            except openai.APITimeoutError:
+                raise
+            except (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError) as error:
+                if not left or monotonic() + _pause(error) >= end:
+                    raise
+                sleep(_pause(error))
+            left -= 1
 
     def _open(self) -> "OpenAI":
         from openai import DefaultHttpxClient, OpenAI, Timeout
@@ -139,6 +157,14 @@ class EndpointEmbedder:
             f"The embedding endpoint {shown(self._base_url)} (model {self._model!r}) failed: {reason}. "
             "Check EMBEDDING_BASE_URL, EMBEDDING_MODEL and EMBEDDING_API_KEY."
         )
+
+
+def _pause(error: Exception) -> float:
+    """Seconds to wait before another try: as the endpoint asks, else FEW_PAUSE."""
+    import openai
+
+    asked = error.response.headers.get("retry-after", "") if isinstance(error, openai.APIStatusError) else ""
+    return float(asked) if asked.isdecimal() else FEW_PAUSE
 
 
 def _reason(error: Exception) -> str:

@@ -92,7 +92,7 @@ def test_a_fault_while_the_endpoint_is_found_out_is_told_too(road, server):
 
 def test_an_endpoint_that_tells_no_probabilities_has_no_view_rather_than_an_even_one(road):
     draft = Draft(QUESTION, road.models.metered("cites"), threading.Event())
-    list(road.retrieve(draft, QUESTION, (), None))
+    list(road.retrieve(draft, (), None))
     list(road.sentences(draft, road.checker.start(QUESTION, draft.evidence)))
     assert draft.sentences and draft.holds is None
     assert grounds(draft) is None and road.gate.stands(draft)

@@ -51,6 +51,19 @@ def test_an_answer_leads_to_the_words_of_the_article(client, seed_settings):
     assert Store.open(seed_settings).catalog.document(identity).text[start:end] == read["text"]
 
 
+def test_a_question_of_a_client_that_goes_away_is_ended(scripted_site):
+    address, script = scripted_site
+    script.replies = {"slowly": "North Korea is developing \f" + "13 special economic zones and " * 400}
+    script.came.clear()
+    script.hung_up.clear()
+    leaving = Client(address, verbose=False)
+    leaving.submit("Say slowly how many special economic zones there are.", api_name="/ask")
+    assert script.came.wait(60)
+    leaving.close()
+    script.go()
+    assert script.hung_up.wait(50)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "given", "line"),
     [

@@ -6,6 +6,7 @@ The endpoint is a real HTTP server, asked by the real client; its vectors are an
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.retrieve import retrieve
-from ingest import UserError
+from ingest import UserError, embed_endpoint
 from ingest.embed import LocalEmbedder, open_embedder
 from ingest.embed_endpoint import ENDPOINT_BATCH, ENDPOINT_RETRIES, FEW, FEW_RETRIES, EndpointEmbedder
 from ingest.store import Store
@@ -88,6 +89,16 @@ def test_a_busy_endpoint_is_asked_again(server):
     server.faults = [503, 429, 500]
     assert EndpointEmbedder(server.url, "other", KEY).embed(["a"] * (FEW + 1)).shape == (FEW + 1, 384)
     assert (len(server.keys), server.sizes) == (4, [FEW + 1])
+
+
+def test_a_reader_waits_for_one_try_of_an_endpoint_that_hangs(server, monkeypatch):
+    monkeypatch.setattr(embed_endpoint, "FEW_TIMEOUT", 0.3)
+    over = threading.Event()
+    server.meanwhile = lambda: over.wait(30)
+    with pytest.raises(UserError, match="no answer in time"):
+        EndpointEmbedder(server.url, "other", KEY).embed(["a question"])
+    over.set()
+    assert len(server.keys) == 1
 
 
 @pytest.mark.parametrize("status, tries", [(401, 1), (404, 1), (500, ENDPOINT_RETRIES + 1)])

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.answer import Finished, Retrieved, Turn
+from app.answer import HISTORY, Finished, Retrieved, Turn
 from app.ask import Road
-from app.evidence import CONVERSATIONS, MOST, Conversations, continued, select_evidence
+from app.evidence import CONVERSATIONS, MOST, Conversations, continued, conversation, select_evidence
 from app.relevance import Candidate, Query, read_sentences
 from app.retrieve import retrieve, search
 from ingest.document import Document, Metadata, Passage
@@ -74,6 +74,47 @@ def test_only_the_latest_conversations_are_remembered(store):
     for number in range(CONVERSATIONS + 1):
         kept.keep(number, evidence)
     assert (kept.get(0), kept.get(1), kept.get("unknown")) == ((), evidence, ())
+
+
+@pytest.fixture
+def copies(seed_settings):
+    """The road to a model that copies the evidence sentence which has most words of the question."""
+    with FaultyServer() as server:
+        server.says_yes = True
+        road = Road.open(replace(seed_settings, openai_base_url=server.url, chat_model="copies"))
+        yield road, server
+        road.close()
+
+
+def test_a_question_put_to_no_source_is_not_answered_from_those_just_left_out(copies):
+    road, server = copies
+    list(road.ask(FOOD))
+    asked = len(server.requests)
+    *_, last = road.ask(MORE_FOOD, [Turn(FOOD, "5.03 million tons.")], document_ids=[])
+    assert last.answer.abstained and not last.answer.passages
+    assert len(server.requests) == asked, "the model was asked about sources that were left out"
+
+
+def test_nothing_is_kept_where_nothing_is_found(store):
+    before, _ = found(store, FOOD)
+    assert continued(store, before, ()) == ()
+
+
+def test_what_was_read_is_known_in_a_conversation_longer_than_what_is_taken_of_it(copies):
+    road, server = copies
+    questions = [*(f"{OTHER[:-1]} in {year}?" for year in range(1990, 1990 + HISTORY + 2)), FOOD, MORE_FOOD]
+    said: list[Turn] = []
+    for question in questions:
+        *_, last = road.ask(question, said[-HISTORY:])
+        said.append(Turn(question, last.answer.sentences[0].text if last.answer.sentences else ""))
+    before, now = (request["messages"][-1]["content"] for request in server.requests[-2:])
+    assert now.startswith(before.partition("\n\nQuestion:")[0] + "\n")
+
+
+@pytest.mark.parametrize(("one", "other"), [(None, []), (None, ["a"]), (["a"], ["b"])])
+def test_what_was_asked_of_other_sources_is_another_conversation(one, other):
+    assert conversation([FOOD], one) != conversation([FOOD], other)
+    assert conversation([FOOD], ["a", "b"]) == conversation([FOOD], ["b", "a"])
 
 
 def test_passages_are_known_before_their_sentences_are_read(store):

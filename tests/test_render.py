@@ -45,6 +45,7 @@ def everything(text):
             render.sentence_html(quoted),
             render.evidence_html(text, [hit(one)], [one]),
             render.evidence_html(text, [hit(one)], []),
+            render.evidence_html(text, [hit(evidence())], [one]),
             render.abstention_html(answer(abstained=True, passages=(hit(one),))),
             render.notice_html(given),
         ]
@@ -128,6 +129,21 @@ def test_the_evidence_panel_shows_query_scores_heading_and_page():
     assert "p. 1 · A heading" in html
     assert render.evidence_title([hit(one)], [one]) == "1 sentence from 1 passage of 1 source"
     assert render.evidence_html("rain?", [], []) == '<p class="none">No passage was found.</p>'
+
+
+def test_evidence_that_no_passage_found_holds_is_shown_as_of_the_question_before():
+    now, old = evidence(number=3), evidence("The old harbour <closed>.", "Harbours", 1, pages=(0,))
+    older = evidence("The mill burned down.", "Mills", 2)
+    html = render.evidence_html("rain?", [hit(now)], [old, older, now])
+    shown, _, before = html.partition("From the question before")
+    assert "It rains." in shown and "harbour" not in shown
+    assert before.index("Harbours") < before.index("The old harbour &lt;closed&gt;.") < before.index("Mills")
+    assert re.findall(r'<p class="line"[^>]* data-number="(\d)"', html) == ["3", "1", "2"]
+    assert f'class="opens" data-document="{old.span.document_id}" data-start="0" data-end="25"' in before
+    assert "p. 1" in before
+    title = render.evidence_title([hit(now)], [old, older, now])
+    assert title == "1 sentence from 1 passage of 1 source, and 2 from the question before"
+    assert "question before" not in render.evidence_html("rain?", [hit(now)], [now])
 
 
 def test_the_foot_tells_what_is_known():

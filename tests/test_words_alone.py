@@ -1,16 +1,19 @@
 """An embedding endpoint that fails does not end a question: passages are found by words, and the answer says so."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 
-from app.answer import Finished
-from app.ask import NO_MODEL, Road
+from app.answer import Finished, Retrieved, Turn
+from app.ask import NO_MODEL, STOPPED, Road
 from app.retrieve import retrieve
 from ingest import UserError
+from ingest.embed_endpoint import FEW_RETRIES
 from ingest.sync import sync
 from tests.servers.embeddings import EmbeddingsServer
 from tests.servers.faulty import FaultyServer
+from tests.servers.scripted import ScriptedServer
 
 QUESTION = "How many special economic zones is North Korea developing?"
 OTHER = "How many economic zones does North Korea develop?"
@@ -91,3 +94,50 @@ def test_an_endpoint_that_is_back_is_asked_again(road):
 def test_who_asks_for_passages_alone_is_told_of_the_fault(road, dead):
     with pytest.raises(UserError, match="failed: HTTP 503"):
         retrieve(road.store, OTHER)
+
+
+def test_an_endpoint_that_dies_between_a_query_and_its_sentences_is_done_without(road, embeddings):
+    embeddings.meanwhile = lambda: setattr(embeddings, "faults", [503] * 99)
+    try:
+        found = answer(road, "How many economic zones are there in North Korea?")
+    finally:
+        embeddings.meanwhile, embeddings.faults = lambda: None, []
+    assert found.notice.startswith("The passages were found by words alone")
+    assert found.sentences[0].verdict == "supported"
+
+
+@pytest.fixture
+def hangs(embeddings):
+    """An endpoint that takes a request and says nothing, until the test is over; the event is set once it has one."""
+    asked, over = threading.Event(), threading.Event()
+    embeddings.meanwhile = lambda: asked.set() or over.wait(90)
+    yield asked
+    over.set()
+    embeddings.meanwhile = lambda: None
+
+
+def test_a_stop_does_not_wait_for_an_endpoint_that_hangs(road, embeddings, hangs):
+    stopped = threading.Event()
+    threading.Thread(target=lambda: hangs.wait(60) and stopped.set(), daemon=True).start()
+    before = len(embeddings.keys)
+    found = answer(road, "Which zones did North Korea open?", cancelled=stopped)
+    assert found.notice == STOPPED and not found.abstained and not found.passages
+    assert len(embeddings.keys) == before + 1, "it was waited for, and asked again"
+
+
+def test_a_rewriting_that_fails_searches_no_second_time(road):
+    talk = [Turn(QUESTION, "It is developing 13.")]
+    shown = [event for event in road.ask("And why are they developed?", talk) if isinstance(event, Retrieved)]
+    assert [bool(event.evidence) for event in shown] == [False, True]
+
+
+def test_an_endpoint_that_fails_is_not_asked_again_for_the_rewritten_question(road, embeddings, dead):
+    with ScriptedServer() as script:
+        settings = replace(road.store._settings, openai_base_url=script.url, chat_model="scripted", chat_models=())
+        other = Road.open(settings)
+        before = len(embeddings.keys)
+        talk = [Turn(QUESTION, "It is developing 13.")]
+        shown = [one.query for one in other.ask("And who develops them?", talk) if isinstance(one, Retrieved)]
+        other.close()
+    assert shown == [f"{QUESTION} And who develops them?"] * 2 + ["And who develops them?"]
+    assert len(embeddings.keys) == before + FEW_RETRIES + 1
