@@ -63,6 +63,7 @@ shrink shrinks shrank shrunk contract contracts contracted contraction lose lose
 _DEGREES = frozenset("degrees degree celsius fahrenheit centigrade c f".split())
 _SIGNS = frozenset("$€£¥")
 _FALL_WINDOW = 5  # tokens before a number, and behind it, in which such a word stands
+LITTLE = 0.05  # of a number, by which one may be off who says "about"
 MINUS = "−"  # how the sign of a number is to be given; "-" is a hyphen
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*$")
 
@@ -72,23 +73,22 @@ class Number:
     """A value with its kind ("%", a currency sign, or ""), as it stands in tokens `position` to `end`.
 
     `decade` marks "1990s". `step` is the place of the last digit written (10,000 for "1.23 million"), in words that of
-    the last word (a million for "two million"), `rounded` whether the words allow that it was rounded ("about",
-    "million"); `bound` is 1 for "over five", -1 for "under five" or "nearly five", else 0, and `open` tells that it is
-    a bound alone, without nearness. `unit` is a unit of measure in one spelling, or "". `falls` tells that words about
-    it speak of a fall or a loss. `other` is the second reading of "324 m", which may be millions or metres.
+    the last word (a million for "two million"); `reach` how far a number that it was rounded from may lie, 0 where
+    nothing tells that it was ("about", "million"). `bound` is 1 for "over five", -1 for "under five" or "nearly five",
+    else 0. `unit` is a unit of measure in one spelling, or "". `falls` tells that words about it speak of a fall or a
+    loss. `other` is the second reading of "324 m", which may be millions or metres.
     """
 
     value: float
     kind: str
     decade: bool
     step: float
-    rounded: bool
+    reach: float
     position: int
     end: int
     text: str
     unit: str = ""
     bound: int = 0
-    open: bool = False
     falls: bool = False
     other: "Number | None" = None
 
@@ -119,11 +119,9 @@ class Number:
         exact = 1e-9 * max(1.0, abs(self.value))
         if abs(less) <= exact:
             return True
-        if self.bound * less > 0 or not self.rounded or other.step >= self.step:
+        if self.bound * less > 0 or other.step >= self.step:
             return False
-        if self.open:  # "over five million" is said of 5.9 million too
-            return abs(less) < self.step
-        return -self.step / 2 + exact < less <= self.step / 2 + exact  # a half is rounded up
+        return -self.reach + exact < less <= self.reach + exact  # a half is rounded up
 
 
 def read_numbers(words: Sequence[str]) -> list[Number]:
@@ -154,15 +152,31 @@ def _number(words: Sequence[str], start: int) -> Number | None:
     below = _below_zero(words, end)
     signed = bool(below) or _signed(words, start)
     before = [word for word in words[max(0, start - 5) : start] if word not in _SIGNS and word != MINUS][-3:]
-    end, about = below or end, bool(_ROUNDING.intersection(before))
+    end = below or end
     text = "-" * (signed and not below) + " ".join(words[start:end])
-    found = Number(
-        -value if signed else value, kind, decade, step, about or scale >= 1e3, start, end, text, unit,
-        *_bound(before), before[-1:] not in (["to"], ["at"]) and _falls(words, start, end),
-    )  # fmt: skip
+    reach = _reach(value, step, scale, before)
+    falls = before[-1:] not in (["to"], ["at"]) and _falls(words, start, end)
+    value = -value if signed else value
+    found = Number(value, kind, decade, step, reach, start, end, text, unit, _bound(before)[0], falls)
     if letter != "m" or scale == 1 or kind or unit:
         return found
-    return replace(found, other=replace(found, value=found.value / 1e6, step=step / 1e6, rounded=about, unit="metre"))
+    return replace(found, other=_metres(found, before))
+
+
+def _metres(millions: Number, before: Sequence[str]) -> Number:
+    value, step = millions.value / 1e6, millions.step / 1e6
+    return replace(millions, value=value, step=step, reach=_reach(value, step, 1.0, before), unit="metre")
+
+
+def _reach(value: float, step: float, scale: float, before: Sequence[str]) -> float:
+    """How far from the value that lies which was rounded to it.
+
+    Half a step; a whole one behind "over", which is said of 5.9 as well, and where that is little: "about 40" of 39.2.
+    """
+    about = bool(_ROUNDING.intersection(before))
+    if not about and scale < 1e3:
+        return 0.0
+    return step if _bound(before)[1] or (about and step <= abs(value) * LITTLE) else step / 2
 
 
 def _written(words: Sequence[str], start: int) -> tuple[float, float, float, int]:

@@ -41,6 +41,10 @@ def number(text: str):
         ("more than $ 5 million", "$ 4.9 million", False),
         ("less than 5 million", "4.2 million", True),
         ("nearly 5 million", "4.2 million", False),
+        ("nearly 40 percent", "39.2 percent", True),
+        ("about 40 percent", "39.2 percent", True),
+        ("about 40 percent", "38.2 percent", False),
+        ("5.1 million", "5.19 million", False),
         # A number in words is rounded as one in digits is.
         ("about two million", "1.95 million", True),
         ("two million", "1.95 million", True),
