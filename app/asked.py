@@ -7,6 +7,12 @@ import re
 
 from app.claims import Reading
 
+# Each part of "Who founded it, and when?" has an answer of its own.
+_ASKS = re.compile(
+    r"(?:^|[,;?.!]|\b(?:and|or|but))\W*(?:(?:and|or|but|in|for|by|at|to|since|until|from|of|with) )*"
+    r"(?:who|whom|whose|what|which|when|where|why|how)\b",
+    re.IGNORECASE,
+)
 _COUNT = re.compile(
     r"^\W*(?:in |for |by |at |to )?how (?:many|much|old|long|far|tall|high|large|big|often)\b", re.IGNORECASE
 )
@@ -33,8 +39,8 @@ age era period
 
 
 def unanswering(question: str, fragment: Reading) -> str:
-    """Why the fragment cannot be the answer: what is missing from it; "" when it may be."""
-    if fragment.words & {"yes", "no"}:
+    """Why the fragment cannot be the answer: what is missing from it; "" when it may be, or answer one part of many."""
+    if fragment.words & {"yes", "no"} or len(_ASKS.findall(question)) > 1:
         return ""
     if _COUNT.search(question) and not fragment.numbers and not fragment.words & (_AMOUNTS | _TIMES):
         return "it gives no number, which the question asks for"

@@ -20,6 +20,7 @@ from app.mentions import ClaimRead, Source
 from app.polarity import SAME, denies
 from app.predicates import asked_elsewhere
 from app.support import THRESHOLD, Support, gained, reason, support
+from app.yes_no import turned
 from ingest.document import Metadata
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -144,10 +145,12 @@ class Session:
     def _claim(self, text: str) -> ClaimRead:
         reading, asked = read(text), read(self.question)
         if len(reading.stems) >= FRAGMENT_STEMS:
-            return ClaimRead(reading, self.embed([text])[0], asked, self._denied(reading))
+            vector, amiss = self.embed([text])[0], turned(reading, self.question)
+            return ClaimRead(reading, vector, asked, self._denied(reading), amiss=amiss)
         # "13." or "Ri Kil-song." says something only as the answer to its question.
         whole, vector = _answering(self.question, text), self.embed([f"{self.question} {text}"])[0]
-        own, amiss = reading.stem_set - asked.stem_set, unanswering(self.question, reading)
+        own = reading.stem_set - asked.stem_set
+        amiss = turned(reading, self.question) or unanswering(self.question, reading)
         return ClaimRead(whole, vector, asked, self._denied(whole), own, amiss)
 
     def _denied(self, claim: Reading) -> float:

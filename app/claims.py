@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from threading import local
 
-from app.numbers import Number, read_numbers
+from app.numbers import MINUS, Number, read_numbers
 from app.wordlists import (
     ALIASES,
     CONTRACTIONS,
@@ -24,7 +24,8 @@ from app.wordlists import (
 NEGATED_STEMS = 4  # content words that a negation is taken to govern
 ASIDE = 8  # tokens at most between the commas of an aside
 UNTIL = 8  # tokens from a "not" within which an "until" takes it back
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥']|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥'−]|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
+_SIGN = re.compile(r"(?<![^\s($€£¥])[-‐‑–](?=[$€£¥]?\d)")  # "-5", "(-5", "-$5"; not "F-16", "2010-15", "- 5"
 _QUOTED = re.compile(r"[“\"]([^“”\"]{2,400})[”\"]")
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af])")
@@ -138,7 +139,7 @@ _stemmers = local()  # a stemmer may not be shared between threads
 
 
 def _plain(text: str) -> str:
-    text = _CJK.sub(r" \1 ", text.translate(_PLAIN))
+    text = _CJK.sub(r" \1 ", _SIGN.sub(MINUS, text).translate(_PLAIN))
     for pattern, replacement in (*ALIASES, *CONTRACTIONS):
         text = pattern.sub(replacement, text)
     return text

@@ -37,8 +37,8 @@ class ClaimRead:
     """A claim as the checker reads it, with the question that it answers.
 
     `denied` is the share of its words in the sentence of the evidence that holds most of them and denies them, 0 when
-    there is none. Of a fragment, which is read with the words of its question, `own` are the stems that are no words
-    of the question, and `amiss` says why it is none of the answers that the question asks for.
+    there is none. `amiss` says why it is none of the answers that the question asks for. Of a fragment, which is read
+    with the words of its question, `own` are the stems that are no words of the question.
     """
 
     reading: Reading

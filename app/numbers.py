@@ -5,7 +5,7 @@ Knows nothing of what the numbers count.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
@@ -35,7 +35,7 @@ _KINDS = {
 _UNITS_OF_MEASURE = {
     word: words.split()[0]
     for words in (
-        "km kilometre kilometres kilometer kilometers", "mile miles", "metre metres meter meters", "foot feet ft",
+        "km kilometre kilometres kilometer kilometers", "mile miles", "metre metres meter meters m", "foot feet ft",
         "cm centimetre centimetres centimeter centimeters", "mm millimetre millimetres millimeter millimeters",
         "kg kilogram kilograms kilo kilos", "gram grams", "ton tons tonne tonnes", "litre litres liter liters",
         "gallon gallons", "acre acres", "hectare hectares", "second seconds", "minute minutes", "hour hours",
@@ -46,10 +46,25 @@ _UNITS_OF_MEASURE = {
     for word in words.split()
 }  # fmt: skip
 _AT_LEAST = frozenset("over above exceeding".split())
-_AT_MOST = frozenset("under below almost nearly".split())
+_AT_MOST = frozenset("under below".split())
+_NEARLY = frozenset("almost nearly".split())
 _ROUNDING = frozenset(
     "about around approximately almost nearly roughly over above under some circa least than estimated".split()
 )
+# Behind "324 m": of a length, not of millions.
+_DIMENSIONS = frozenset("high tall long wide deep thick broad below apart".split())
+# By which a text says of a number without a sign that it is one below zero: "it shrank by 5 %" is "-5 %".
+_FALLS = frozenset(
+    """
+fall falls fell falling fallen drop drops dropped decline declines declined decrease decreases decreased reduction
+shrink shrinks shrank shrunk contract contracts contracted contraction lose loses lost loss losses down deficit negative
+""".split()
+)
+_DEGREES = frozenset("degrees degree celsius fahrenheit centigrade c f".split())
+_SIGNS = frozenset("$€£¥")
+_FALL_WINDOW = 5  # tokens before a number, and behind it, in which such a word stands
+LITTLE = 0.05  # of a number, by which one may be off who says "about"
+MINUS = "−"  # how the sign of a number is to be given; "-" is a hyphen
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*$")
 
 
@@ -57,21 +72,25 @@ _DIGITS = re.compile(r"\d+(?:[.,]\d+)*$")
 class Number:
     """A value with its kind ("%", a currency sign, or ""), as it stands in tokens `position` to `end`.
 
-    `decade` marks "1990s". `step` is the place of the last digit written (10,000 for "1.23 million"),
-    `rounded` whether the words allow that it was rounded ("about", "million"); `bound` is 1 for "over five", -1 for
-    "nearly five", else 0. `unit` is a unit of measure in one spelling, or "".
+    `decade` marks "1990s". `step` is the place of the last digit written (10,000 for "1.23 million"), in words that of
+    the last word (a million for "two million"); `reach` how far a number that it was rounded from may lie, 0 where
+    nothing tells that it was ("about", "million"). `bound` is 1 for "over five", -1 for "under five" or "nearly five",
+    else 0. `unit` is a unit of measure in one spelling, or "". `falls` tells that words about it speak of a fall or a
+    loss. `other` is the second reading of "324 m", which may be millions or metres.
     """
 
     value: float
     kind: str
     decade: bool
     step: float
-    rounded: bool
+    reach: float
     position: int
     end: int
     text: str
     unit: str = ""
     bound: int = 0
+    falls: bool = False
+    other: "Number | None" = None
 
     @property
     def year(self) -> bool:
@@ -84,15 +103,25 @@ class Number:
 
     def agrees(self, other: "Number") -> bool:
         """Whether a text that gives `other` bears out this number."""
+        return any(own._borne_out(given) for own in self._readings for given in other._readings)
+
+    @property
+    def _readings(self) -> "tuple[Number, ...]":
+        return (self, self.other) if self.other else (self,)
+
+    def _borne_out(self, other: "Number") -> bool:
         if self.kind and self.kind != other.kind:
             return False
         if self.decade != other.decade or (self.unit and other.unit and self.unit != other.unit):
             return False
-        if abs(self.value - other.value) <= 1e-9 * max(1.0, abs(self.value)):
+        turned = self.value * other.value < 0 and (self.falls or other.falls)
+        less = abs(self.value) - abs(other.value) if turned else self.value - other.value
+        exact = 1e-9 * max(1.0, abs(self.value))
+        if abs(less) <= exact:
             return True
-        if self.bound * (other.value - self.value) < 0:
+        if self.bound * less > 0 or other.step >= self.step:
             return False
-        return self.rounded and other.step < self.step and abs(self.value - other.value) < self.step
+        return -self.reach + exact < less <= self.reach + exact  # a half is rounded up
 
 
 def read_numbers(words: Sequence[str]) -> list[Number]:
@@ -109,28 +138,52 @@ def read_numbers(words: Sequence[str]) -> list[Number]:
 
 def _number(words: Sequence[str], start: int) -> Number | None:
     digits = bool(_DIGITS.match(words[start]))
-    end = start + 1
-    if digits:
-        value, step = _value(words[start])
-        end, scale = _scale(words, end)
-        value, step = value * scale, step * scale
-    else:
-        spelt = _spelt(words, start)
-        if spelt is None:
-            return None
-        value, step, end = spelt
-        scale = 1.0
-    if words[start] == "one" and end == start + 1:
+    read = _written(words, start) if digits else _spelt(words, start)
+    if read is None or (words[start] == "one" and read[3] == start + 1):
         return None
+    value, step, scale, end = read
+    letter = words[end - 1]
     decade = digits and end < len(words) and words[end] in {"s", "'"} and value % 10 == 0
     end += decade
     if digits and end < len(words) and words[end] in {"st", "nd", "rd", "th"}:
         end += 1
     kind, end = _kind(words, start, end)
-    text, before = " ".join(words[start:end]), words[max(0, start - 3) : start]
-    rounded = scale >= 1e3 or bool(_ROUNDING.intersection(before))
     unit = "" if kind or decade else _unit(words, end)
-    return Number(value, kind, decade, step, rounded, start, end, text, unit, _bound(before))
+    below = _below_zero(words, end)
+    signed = bool(below) or _signed(words, start)
+    before = [word for word in words[max(0, start - 5) : start] if word not in _SIGNS and word != MINUS][-3:]
+    end = below or end
+    text = "-" * (signed and not below) + " ".join(words[start:end])
+    reach = _reach(value, step, scale, before)
+    falls = before[-1:] not in (["to"], ["at"]) and _falls(words, start, end)
+    value = -value if signed else value
+    found = Number(value, kind, decade, step, reach, start, end, text, unit, _bound(before)[0], falls)
+    if letter != "m" or scale == 1 or kind or unit:
+        return found
+    return replace(found, other=_metres(found, before))
+
+
+def _metres(millions: Number, before: Sequence[str]) -> Number:
+    value, step = millions.value / 1e6, millions.step / 1e6
+    return replace(millions, value=value, step=step, reach=_reach(value, step, 1.0, before), unit="metre")
+
+
+def _reach(value: float, step: float, scale: float, before: Sequence[str]) -> float:
+    """How far from the value that lies which was rounded to it.
+
+    Half a step; a whole one behind "over", which is said of 5.9 as well, and where that is little: "about 40" of 39.2.
+    """
+    about = bool(_ROUNDING.intersection(before))
+    if not about and scale < 1e3:
+        return 0.0
+    return step if _bound(before)[1] or (about and step <= abs(value) * LITTLE) else step / 2
+
+
+def _written(words: Sequence[str], start: int) -> tuple[float, float, float, int]:
+    """A number in digits: value, step, scale and the position after it."""
+    value, step = _value(words[start])
+    end, scale = _scale(words, start + 1)
+    return value * scale, step * scale, scale, end
 
 
 def _value(digits: str) -> tuple[float, float]:
@@ -148,30 +201,35 @@ def _scale(words: Sequence[str], at: int) -> tuple[int, float]:
     scale = 1.0
     while at < len(words):
         skip = at + 1 if words[at] == "-" and at + 1 < len(words) and words[at + 1] in _SCALES else at
-        if words[skip] not in _SCALES:
+        if words[skip] not in _SCALES or (words[skip] == "m" and _dimension(words, skip + 1)):
             break
         scale *= _SCALES[words[skip]]
         at = skip + 1
     return at, scale
 
 
-def _spelt(words: Sequence[str], start: int) -> tuple[float, float, int] | None:
-    """A number in words: value, step and the position after it."""
+def _dimension(words: Sequence[str], at: int) -> bool:
+    """Whether "high" or the like stands here, hyphen or not."""
+    return bool(_DIMENSIONS.intersection([word for word in words[at : at + 2] if word != "-"][:1]))
+
+
+def _spelt(words: Sequence[str], start: int) -> tuple[float, float, float, int] | None:
+    """A number in words: value, step, scale (which is the step) and the position after it."""
     if words[start] in _ORDINALS:
-        return _ORDINALS[words[start]], 1.0, start + 1
-    total, part, at, seen = 0.0, 0.0, start, False
+        return _ORDINALS[words[start]], 1.0, 1.0, start + 1
+    total, part, step, at, seen = 0.0, 0.0, 1.0, start, False
     while at < len(words):
         word = words[at]
         if word in _SMALL:
-            part += _SMALL[word]
+            part, step = part + _SMALL[word], 1.0
         elif seen and word in _SCALES and word not in _LETTER_SCALES:
-            part = max(part, 1.0) * _SCALES[word]
+            part, step = max(part, 1.0) * _SCALES[word], step * _SCALES[word]
             if _SCALES[word] >= 1e3:
                 total, part = total + part, 0.0
         elif not (seen and word in {"-", "and"} and at + 1 < len(words) and _continues(words, at)):
             break
         seen, at = True, at + 1
-    return (total + part, 1.0, at) if seen else None
+    return (total + part, step, step, at) if seen else None
 
 
 def _continues(words: Sequence[str], at: int) -> bool:
@@ -187,17 +245,45 @@ def _unit(words: Sequence[str], at: int) -> str:
     return _UNITS_OF_MEASURE.get(following[0], "") if following else ""
 
 
-def _bound(before: Sequence[str]) -> int:
-    """1 where the words before a number say "over" or "at least", -1 where they say "nearly" or "at most"."""
+def _signed(words: Sequence[str], start: int) -> bool:
+    """Whether a minus stands before the number; not between two numbers, where it makes a range or a difference."""
+    at = start - 1 if start and words[start - 1] in _SIGNS else start
+    if not at or words[at - 1] not in {MINUS, "minus"}:
+        return False
+    before = words[at - 2] if at > 1 else ""
+    return not (_DIGITS.match(before) or before in _SMALL or before in _KINDS.keys() - _SIGNS)
+
+
+def _below_zero(words: Sequence[str], at: int) -> int:
+    """The position behind "below zero" or "degrees Celsius below freezing", 0 when none stands here."""
+    while at < len(words) and words[at] in _DEGREES:
+        at += 1
+    return at + 2 if list(words[at : at + 2]) in (["below", "zero"], ["below", "freezing"]) else 0
+
+
+def _falls(words: Sequence[str], start: int, end: int) -> bool:
+    near = (*words[max(0, start - _FALL_WINDOW) : start], *words[end : end + _FALL_WINDOW])
+    return not _FALLS.isdisjoint(near)
+
+
+def _bound(before: Sequence[str]) -> tuple[int, bool]:
+    """1 where the words before a number say "over" or "at least", -1 where they say "nearly" or "under".
+
+    And whether they set a bound only, as all but "nearly" do.
+    """
     if len(before) > 1 and before[-1] == "than":
-        return {"more": 1, "greater": 1, "higher": 1, "less": -1, "fewer": -1, "lower": -1}.get(before[-2], 0)
+        bound = {"more": 1, "greater": 1, "higher": 1, "less": -1, "fewer": -1, "lower": -1}.get(before[-2], 0)
+        return bound, bool(bound)
     last = set(before[-2:])
-    return 1 if last & _AT_LEAST or before[-2:] == ["at", "least"] else -1 if last & _AT_MOST else 0
+    if last & _AT_LEAST or before[-2:] == ["at", "least"]:
+        return 1, True
+    return (-1, not last & _NEARLY) if last & (_AT_MOST | _NEARLY) else (0, False)
 
 
 def _kind(words: Sequence[str], start: int, end: int) -> tuple[str, int]:
-    if start and words[start - 1] in {"$", "€", "£", "¥"}:
-        return words[start - 1], end
+    at = start - 1 if start and words[start - 1] == MINUS else start
+    if at and words[at - 1] in _SIGNS:
+        return words[at - 1], end
     after = end + 1 if end < len(words) and words[end] == "-" else end
     if list(words[after : after + 2]) == ["per", "cent"]:
         return _points(words, after + 2)

@@ -57,10 +57,11 @@ _MARKS = re.compile(rf"\s*{_MARK}")
 _AFTER_STOP = re.compile(rf"([.!?…。！？]+[\"”’')]*)((?:\s*{_MARK})+)")
 _ENDS = r".!?<>\[\]\n\r"  # in GBNF: what ends a sentence or a line, or could pass for a mark
 _OPEN_MARK = re.compile(r"\s*\[[^\]]*$")
-_MARKDOWN = re.compile(r"^\s*(?:[-*•]\s+|#+\s+|\d{1,2}[.)]\s+)|\*\*|__|`+", re.MULTILINE)
-# What a line may begin with: "3:", "3, 4:", "[3]", "[3][4]:", "S3:".
+# A number is a list's only before text: a line "13." is an answer.
+_MARKDOWN = re.compile(r"^\s*(?:[-*•]\s+|#+\s+|\d{1,2}[.)][ \t]+(?=\S))|\*\*|__|`+", re.MULTILINE)
+# What a line may begin with: "3:", "3, 4:", "[3]", "[3][4]:", "S3:"; not "9:30" or "3 : 1".
 _BARE = r"[Ss]?\d{1,2}(?: *[,–-] *[Ss]?\d{1,2})*"
-_LEAD = re.compile(rf"\s*(?:[-*•] +)?(?:((?:{_MARK} *)+):?|({_BARE}) *:) *")
+_LEAD = re.compile(rf"\s*(?:[-*•] +)?(?:((?:{_MARK} *)+):?|({_BARE})(?::(?!\d)| +:(?! *\d))) *")
 # The Yes or No that is asked for first, in whatever dress; and what is, or may become, no more than that.
 _WORD_ALONE = re.compile(r"\W*(?:answer\W*)?(?:yes|no)\W*", re.IGNORECASE)
 _MAYBE_WORD = re.compile(r"\W*(?:a|an|ans|answ|answe|answer\W*)?(?:|y|ye|yes|n|no)\W*", re.IGNORECASE)

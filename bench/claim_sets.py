@@ -146,6 +146,7 @@ def squad(data: Path, per_article: int = 30) -> list[Labelled]:
         asked_for = [claim for claim in made if claim.question]
         made = [claim for claim in made if not claim.question]
         claims += asked_for + rng.sample(made, min(per_article, len(made)))
+        claims += _misrounded(title, entries)
     return claims
 
 
@@ -178,6 +179,15 @@ def _squad_article(
             wrong = [a for q in queries if q is not query for a in q["answers"]]  # type: ignore[attr-defined]
             for kind, text, supported in corruption.answers(str(query["text"]), query["answers"], wrong, rng):  # type: ignore[arg-type]
                 yield claim(kind, text, (), supported, str(query["text"]))
+
+
+def _misrounded(title: str, entries: list[dict[str, str]]) -> Iterator[Labelled]:
+    """The sentences with a large number, which is rounded to the wrong side."""
+    for entry in entries:
+        document = Document(entry["text"], Metadata(title=title))
+        for number, (start, end) in enumerate(sentence_spans(document.text), 1):
+            if text := corruption.misrounded(document.text[start:end]):
+                yield Labelled("squad", "misrounded", title, document, "", text, (number,), False)
 
 
 def _lines(path: Path) -> Iterator[dict[str, object]]:

@@ -36,6 +36,9 @@ _TAIL = re.compile(
 _ASIDE = re.compile(r"\s*\([^()]*\)|,\s(?:which|who)\b[^,]*,")
 _FRONT = re.compile(r"^((?:In|On|By|During|After|Since|At|From|For|Under)\s[^,]{3,40}),\s+(.+?)\.?$")
 _NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w,]*\d)")
+_LARGE = re.compile(
+    r"(?<![\w.,])(?<!over )(?<!than )(?<!over [$€£])(?<!than [$€£])(\d+)\.(\d)\d* (?=million|billion|trillion)"
+)
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w’'-]+(?: (?:of )?[A-Z][\w’'-]+)*")
 _ASKED_SUBJECT = re.compile(
     r"^(?:who|what|which(?: \w+){1,2}?|what \w+) (?!do\b|does\b|did\b|is\b|are\b|was\b|were\b|can\b|could\b|has\b"
@@ -58,6 +61,15 @@ def variants(texts: Sequence[str], at: int, rng: random.Random) -> Iterator[Vari
     yield from ((kind, new, ok) for kind, new, ok in made if new and new != text and len(new.split()) > 4)
     if rng.random() < 0.3:
         yield "verbatim", text, True
+
+
+def misrounded(text: str) -> str:
+    """The sentence with its first "5.1 million" as "6 million", or "5.9 million" as "5 million"; "" without such."""
+    found = next((n for n in _LARGE.finditer(text) if n[2] not in "05"), None)
+    if not found or not 7 <= len(text.split()) <= 45:
+        return ""
+    wrong = int(found[1]) + (found[2] < "5")
+    return _put(text, found, f"{wrong} ") if wrong else ""
 
 
 def _faithful(texts: Sequence[str], at: int, rng: random.Random) -> Iterator[Variant]:

@@ -38,3 +38,30 @@ def test_a_fragment_is_held_to_its_own_words(question, fragment, verdict):
     evidence = [Evidence(number, DOCUMENT.span(*span), DOCUMENT.metadata, 0.5) for number, span in spans]
     session = Checker(LocalEmbedder().embed).start(question, evidence)
     assert session.check(fragment, [1, 2]).verdict == verdict
+
+
+OBSERVATORY = Document(
+    "Ana Lopez founded the observatory in 1921 with a gift of the town. "
+    "Twelve towns belong to the league, and Ana Ruiz leads it.",
+    Metadata("The valley"),
+)
+
+
+@pytest.mark.parametrize(
+    "question, fragment, verdict",
+    [
+        ("Who founded the observatory, and when?", "1921.", "supported"),
+        ("Who founded the observatory, and when?", "Ana Lopez.", "supported"),
+        ("Who founded the observatory, and when?", "1927.", "unsupported"),
+        ("Who founded the observatory? And when?", "1921.", "supported"),
+        ("When and by whom was the observatory founded?", "Ana Lopez.", "supported"),
+        ("How many towns belong to the league, and who leads it?", "Ana Ruiz.", "supported"),
+        ("How many towns belong to the league that Ana leads?", "Ana Ruiz.", "unsupported"),
+        ("Who founded the observatory?", "1921.", "unsupported"),
+    ],
+)
+def test_a_few_words_may_answer_one_part_of_a_question(question, fragment, verdict):
+    spans = enumerate(sentence_spans(OBSERVATORY.text), 1)
+    evidence = [Evidence(number, OBSERVATORY.span(*span), OBSERVATORY.metadata, 0.5) for number, span in spans]
+    found = Checker(LocalEmbedder().embed).start(question, evidence).check(fragment, [1, 2])
+    assert found.verdict == verdict, found.why

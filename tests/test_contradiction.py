@@ -20,7 +20,10 @@ TEXT = (
     "The Norton Museum received $45 million for a new wing. "
     "The village of Weston lost its railway in 1962. "
     "Unemployment in Weston fell by 3 percent in 1970. "
-    "There is no way that the ferry could compete with the railway."
+    "There is no way that the ferry could compete with the railway. "
+    "The spire of the town hall is 324 metres high. "
+    "The brewery of Weston was sold for 1.1 billion dollars. "
+    "In the night of the flood the water cooled to -5 degrees."
 )
 DOCUMENT = Document(TEXT, Metadata("The valley"))
 EVIDENCE = [Evidence(n, DOCUMENT.span(*s), DOCUMENT.metadata, 0.5) for n, s in enumerate(sentence_spans(TEXT), 1)]
@@ -41,6 +44,9 @@ FALSE = [
     "The tunnel at Eastgate cost $45 million.",
     "Norton lost its railway in 1962.",
     "Unemployment in Weston fell by 3 percentage points in 1970.",
+    "The spire of the town hall cost $324m.",
+    "The brewery of Weston was sold for 2 billion dollars.",
+    "In the night of the flood the water cooled to 5 degrees.",
 ]
 TRUE = [
     "The Harlow Canal opened to the public in 1894.",
@@ -53,6 +59,9 @@ TRUE = [
     "The tunnel at Eastgate is about 5 km long.",
     "In 1962 the village of Weston lost its railway.",
     "Unemployment in Weston fell 3 percent in 1970.",
+    "The spire of the town hall is 324 m high.",
+    "The brewery of Weston was sold for about one billion dollars.",
+    "In the night of the flood the water cooled to minus 5 degrees.",
 ]
 
 

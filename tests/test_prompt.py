@@ -49,6 +49,14 @@ REPLIES = [
     ("Yes. The ship left. [1]", [("The ship left.", (1,))]),
     ("1:", []),
     ("", []),
+    # A time, a score or a ratio is no number of a sentence; a number alone on its line is no list's.
+    ("9:30 in the morning. [1]", [("9:30 in the morning.", (1,))]),
+    ("- 3:1 for Germany [1]\n", [("3:1 for Germany", (1,))]),
+    ("Yes\n3 : 1 for Germany. [2]\n", [("3 : 1 for Germany.", (2,))]),
+    ("13. [1]\n", [("13.", (1,))]),
+    ("13. [1]", [("13.", (1,))]),
+    ("1. The ship left. [1]\n2) It came back. [2]\n", [("The ship left.", (1,)), ("It came back.", (2,))]),
+    ("1: 2) It came back.\n", [("It came back.", (1,))]),
 ]
 
 
