@@ -5,7 +5,7 @@ Ends as soon as the reader stops it. Knows nothing of answers.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -24,6 +24,8 @@ WORDS_ALONE = "The passages were found by words alone, not by meaning. {fault}"
 LOOK = 0.05  # seconds between two looks at whether a question has been stopped
 
 Result = TypeVar("Result")
+# Kept, since each thread has a connection of its own to the catalog; none is started before it is needed.
+_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="look-up")
 
 
 def look_up(
@@ -98,18 +100,11 @@ def _read(found: Search) -> tuple[tuple[Hit, ...], tuple[Evidence, ...]]:
 
 def _unless(cancelled: threading.Event, work: Callable[[], Result]) -> Result | None:
     """What `work` gives; None once `cancelled` is set, which does not wait for an endpoint that hangs."""
-    done: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-            done.set_exception(error)
-
     if cancelled.is_set():
         return None
-    threading.Thread(target=run, name="look-up", daemon=True).start()
+    done = _threads.submit(work)
     while not wait([done], LOOK).done:
         if cancelled.is_set():
+            done.cancel()
             return None
     return done.result()

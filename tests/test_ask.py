@@ -4,6 +4,7 @@ Store, checker and HTTP are real; the model is the scripted server in the part o
 """
 
 import json
+import os
 import threading
 from argparse import Namespace
 from dataclasses import replace
@@ -163,6 +164,15 @@ def test_stop_before_anything_is_written_is_no_refusal_and_says_so(road, script)
 # What a terminal obeys: a title set, the clipboard written, text cleared, a bell; C0 and C1 forms.
 OBEYED = "\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x1b\\ \x1b[2J\x9b31m\x9d0;x\x9c \x08\r\x7f"
 CONTROLS = {chr(code) for code in (*range(32), *range(0x7F, 0xA0))} - {"\n", "\t"}
+
+
+def test_questions_leave_no_open_files_behind(road, script):
+    """Each thread that reads the catalog keeps a connection of its own."""
+    ask(road, script)
+    before = len(os.listdir("/dev/fd"))
+    for number in range(12):
+        ask(road, script, question=f"{ZONES} {number}")
+    assert len(os.listdir("/dev/fd")) < before + 6
 
 
 @pytest.mark.parametrize("as_json", [False, True])
