@@ -66,7 +66,7 @@ SAID = Mix(2.2, 0.5, 1.4, -2.9, most_holds=3.0, most_confirmed=3.0, unasked=3.0)
 # Of what the packaged model's probe reads (`app.probe`), whose weights are scaled to it by `python -m bench.probe`;
 # that prints the coefficient of support. A confirmation counts only so far: more of it never made up for evidence of
 # which the model thinks little.
-PROBED = Mix(1.0, 1.0, 0.375, 0.0, most_holds=6.0, most_confirmed=1.5, unasked=0.0)
+PROBED = Mix(1.0, 1.0, 0.441, 0.0, most_holds=6.0, most_confirmed=1.5, unasked=0.0)
 
 
 @dataclass(frozen=True)
