@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from app.answer import Answer, Finished, Retrieved, Turn
 from app.render import visible
 from ingest import UserError
+from ingest.exiting import INTERRUPTED, leave
 from ingest.settings import Settings, load_settings
 
 MARK = {"supported": "", "unsupported": "  [not supported by the sources: {why}]"}
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         _say("Stopped.", sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -256,4 +257,4 @@ def _lines(options: argparse.Namespace, text: str | None, name: str) -> Iterator
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())  # a thread may still wait for an embedding endpoint

@@ -215,7 +215,7 @@ async def _in_threads(events: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def _rest(answer: Answer, notes: _Notes, sent: int) -> str:
-    """What follows the sentences that were sent: the notes. Of an abstention nothing was sent."""
+    """What follows the sentences that were sent: the notes. Of an abstention no sentence of its own was sent."""
     if answer.abstained:
         return ABSTAINED
     lead = "\n\n" if sent else ""

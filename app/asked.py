@@ -9,7 +9,7 @@ from app.claims import Reading
 
 # Each part of "Who founded it, and when?" has an answer of its own.
 _ASKS = re.compile(
-    r"(?:^|[,;?.!]|\b(?:and|or|but))\W*(?:(?:and|or|but|in|for|by|at|to|since|until|from|of|with) )*"
+    r"(?:^|[;?.!]|\b(?:and|or|but))\W*(?:(?:and|or|but|in|for|by|at|to|since|until|from|of|with) )*"
     r"(?:who|whom|whose|what|which|when|where|why|how)\b",
     re.IGNORECASE,
 )

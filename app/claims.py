@@ -25,6 +25,7 @@ NEGATED_STEMS = 4  # content words that a negation is taken to govern
 ASIDE = 8  # tokens at most between the commas of an aside
 UNTIL = 8  # tokens from a "not" within which an "until" takes it back
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[%$€£¥'−]|[,;:–()!?“”\"]|\.(?=\s|$)|\.\.\.|…|-")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])−(?=\d)")  # of "F−16"
 _SIGN = re.compile(r"(?<![^\s($€£¥])[-‐‑–](?=[$€£¥]?\d)")  # "-5", "(-5", "-$5"; not "F-16", "2010-15", "- 5"
 _QUOTED = re.compile(r"[“\"]([^“”\"]{2,400})[”\"]")
 _WORD = re.compile(r"\w+")
@@ -139,7 +140,7 @@ _stemmers = local()  # a stemmer may not be shared between threads
 
 
 def _plain(text: str) -> str:
-    text = _CJK.sub(r" \1 ", _SIGN.sub(MINUS, text).translate(_PLAIN))
+    text = _CJK.sub(r" \1 ", _SIGN.sub(MINUS, _HYPHEN.sub("-", text)).translate(_PLAIN))
     for pattern, replacement in (*ALIASES, *CONTRACTIONS):
         text = pattern.sub(replacement, text)
     return text

@@ -62,7 +62,8 @@ def look_up(
         yield Retrieved(query, draft.hits, draft.evidence)
         if follows and len(queries) == 1:
             queries.extend({standalone(question, history, draft.chat)} - {query})
-    conversations.keep(conversation([*asked, question], document_ids), draft.evidence)
+    else:
+        conversations.keep(conversation([*asked, question], document_ids), draft.evidence)
 
 
 @dataclass

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from app.wordlists import FALLS
+
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen"
@@ -53,15 +55,9 @@ _ROUNDING = frozenset(
 )
 # Behind "324 m": of a length, not of millions.
 _DIMENSIONS = frozenset("high tall long wide deep thick broad below apart".split())
-# By which a text says of a number without a sign that it is one below zero: "it shrank by 5 %" is "-5 %".
-_FALLS = frozenset(
-    """
-fall falls fell falling fallen drop drops dropped decline declines declined decrease decreases decreased reduction
-shrink shrinks shrank shrunk contract contracts contracted contraction lose loses lost loss losses down deficit negative
-""".split()
-)
 _DEGREES = frozenset("degrees degree celsius fahrenheit centigrade c f".split())
 _SIGNS = frozenset("$€£¥")
+_AMOUNTS = (_SMALL.keys() | _SCALES.keys() | _KINDS.keys() | _UNITS_OF_MEASURE.keys()) - _SIGNS
 _FALL_WINDOW = 5  # tokens before a number, and behind it, in which such a word stands
 LITTLE = 0.05  # of a number, by which one may be off who says "about"
 MINUS = "−"  # how the sign of a number is to be given; "-" is a hyphen
@@ -103,11 +99,12 @@ class Number:
 
     def agrees(self, other: "Number") -> bool:
         """Whether a text that gives `other` bears out this number."""
-        return any(own._borne_out(given) for own in self._readings for given in other._readings)
-
-    @property
-    def _readings(self) -> "tuple[Number, ...]":
-        return (self, self.other) if self.other else (self,)
+        if self._borne_out(other):
+            return True
+        # "40 m" is metres beside metres alone: bare, it is no 40.
+        if self.other and other.unit == "metre":
+            return self.other._borne_out(other)
+        return other.other is not None and self.unit == "metre" and self._borne_out(other.other)
 
     def _borne_out(self, other: "Number") -> bool:
         if self.kind and self.kind != other.kind:
@@ -198,10 +195,10 @@ def _value(digits: str) -> tuple[float, float]:
 
 def _scale(words: Sequence[str], at: int) -> tuple[int, float]:
     """The scale word that follows digits, hyphen or not: "11 billion", "11-billion", "11bn"."""
-    scale = 1.0
+    scale, priced = 1.0, at > 1 and words[at - 2] in _SIGNS
     while at < len(words):
         skip = at + 1 if words[at] == "-" and at + 1 < len(words) and words[at + 1] in _SCALES else at
-        if words[skip] not in _SCALES or (words[skip] == "m" and _dimension(words, skip + 1)):
+        if words[skip] not in _SCALES or (words[skip] == "m" and not priced and _dimension(words, skip + 1)):
             break
         scale *= _SCALES[words[skip]]
         at = skip + 1
@@ -246,12 +243,15 @@ def _unit(words: Sequence[str], at: int) -> str:
 
 
 def _signed(words: Sequence[str], start: int) -> bool:
-    """Whether a minus stands before the number; not between two numbers, where it makes a range or a difference."""
+    """Whether a minus stands before the number; not between two amounts, nor in "plus or minus"."""
     at = start - 1 if start and words[start - 1] in _SIGNS else start
     if not at or words[at - 1] not in {MINUS, "minus"}:
         return False
-    before = words[at - 2] if at > 1 else ""
-    return not (_DIGITS.match(before) or before in _SMALL or before in _KINDS.keys() - _SIGNS)
+    before = list(words[max(0, at - 3) : at - 1])
+    if before[-1:] == ["plus"] or before == ["plus", "or"]:
+        return False
+    last = before[0] if len(before) == 2 and before[1] in _SIGNS else (before or [""])[-1]  # of "5€-10€"
+    return not (_DIGITS.match(last) or last in _AMOUNTS)
 
 
 def _below_zero(words: Sequence[str], at: int) -> int:
@@ -263,7 +263,7 @@ def _below_zero(words: Sequence[str], at: int) -> int:
 
 def _falls(words: Sequence[str], start: int, end: int) -> bool:
     near = (*words[max(0, start - _FALL_WINDOW) : start], *words[end : end + _FALL_WINDOW])
-    return not _FALLS.isdisjoint(near)
+    return not FALLS.isdisjoint(near)
 
 
 def _bound(before: Sequence[str]) -> tuple[int, bool]:

@@ -262,3 +262,12 @@ PLACES = {
     "kyiv": "ukraine", "tehran": "iran", "ankara": "turkey", "berlin": "germany", "paris": "france",
     "london": "britain", "delhi": "india", "hanoi": "vietnam", "jakarta": "indonesia",
 }  # fmt: skip
+# By which a text says of a number without a sign that it is one below zero: "it shrank by 5 %" is "-5 %".
+FALLS = frozenset(
+    """
+fall falls fell falling fallen drop drops dropped decline declines declined decrease decreases decreased reduction
+shrink shrinks shrank shrunk contract contracts contracted contraction lose loses lost loss losses down deficit negative
+cut cuts cutting reduce reduces reduced reducing shortfall lower lowers lowered less fewer colder below slip slips
+slipped slide slides slid dip dips dipped plunge plunges plunged tumble tumbles tumbled sink sinks sank sunk shed sheds
+""".split()
+)

@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ingest import UserError
 from ingest.catalog import Catalog, DocumentRow
 from ingest.clean import visible
+from ingest.exiting import INTERRUPTED, leave
 from ingest.progress import TerminalProgress
 from ingest.settings import Settings, load_settings
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ingest.add import AddReport
     from ingest.sync import SyncReport
 
-INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 RETRY = 5.0  # seconds after which watch tries a refused sync again
 _TICK_MS = 500  # how often watch looks whether such a sync is due
 
@@ -279,15 +279,6 @@ def _concerns(corpus_dir: Path, path: Path) -> bool:
     if path.name.startswith(".") or path.is_relative_to(corpus_dir / ORIGINALS):
         return False
     return path.suffix.lower() == ".md" or path.is_dir() or not path.exists()
-
-
-def leave(status: int) -> NoReturn:
-    """End this process; when the user stopped it, no thread that waits for a network or a terminal is waited for."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if status == INTERRUPTED:
-        os._exit(status)
-    sys.exit(status)
 
 
 if __name__ == "__main__":

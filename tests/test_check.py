@@ -57,6 +57,7 @@ OBSERVATORY = Document(
         ("When and by whom was the observatory founded?", "Ana Lopez.", "supported"),
         ("How many towns belong to the league, and who leads it?", "Ana Ruiz.", "supported"),
         ("How many towns belong to the league that Ana leads?", "Ana Ruiz.", "unsupported"),
+        ("How many towns belong to the league, which Ana leads?", "Ana Ruiz.", "unsupported"),
         ("Who founded the observatory?", "1921.", "unsupported"),
     ],
 )

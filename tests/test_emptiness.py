@@ -69,6 +69,11 @@ def test_a_sentence_that_claims_nothing_is_told_apart(text, question, why):
         "I am unable to find the answer.",
         "I'm unable to determine that.",
         "“The text does not say.”",
+        "The sources do not answer this.",
+        "The source does not cover this topic.",
+        "The provided sources did not mention the winner.",
+        "The sources have not specified the winner.",
+        "The information is not in the text.",
     ],
 )
 def test_a_refusal_speaks_about_the_sources(text):

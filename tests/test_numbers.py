@@ -67,6 +67,9 @@ def number(text: str):
         ("324 m", "324 million", True),
         ("324 million", "324 m of them", True),
         ("100 m", "99 m of them", False),
+        ("40 phones", "40 m phones", False),
+        ("40 m phones", "40 phones", False),
+        ("$ 20 million", "$ 20 m below the price", True),
     ],
 )
 def test_agreement(claim, source, agrees):
@@ -89,7 +92,12 @@ def test_agreement(claim, source, agrees):
         ("a gain of $5 million", "The result was -$5 million.", False),
         ("fell by 3.5 percent", "The growth was -3.5 percent.", True),
         ("growth of -3.5 percent", "It shrank by 3.5 percent.", True),
-        # A hyphen is no minus.
+        ("cut by 5 percent", "The change was -5 percent.", True),
+        # A hyphen is no minus, nor what stands between two amounts.
+        ("3 percentage points", "It was plus or minus 3 percentage points.", True),
+        ("10 euros", "It costs 5€-10€.", True),
+        ("$15 million", "It cost $10 million –$15 million.", True),
+        ("F-16", "They flew the F−16.", True),
         ("16", "They flew the F-16.", True),
         ("19", "They had Covid-19.", True),
         ("15", "It was so in 2010-15.", True),

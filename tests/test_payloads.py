@@ -220,9 +220,16 @@ def test_errors(visit: Visit) -> None:
     visit.check()
 
 
+# Clicks until it is open: what was added opens by itself, and may come between.
+OPENED = """(title) => {
+  if (document.querySelector('.reader h2[tabindex]')?.textContent === title) return true;
+  [...document.querySelectorAll('.source .opens')].find((one) => one.textContent === title)?.click();
+}"""
+
+
 def test_file_names(visit: Visit) -> None:
     """Of files that cannot be read, and of files that become sources: in lines, the library and the reader."""
-    page = visit.page
+    page, before = visit.page, visit.page.locator(".source").count()
     names = [name for name in (payload.replace("/", "\u2044")[:80].strip() for payload in RENDERED) if name]
     for content, end, shown in ((b"\x00\x01nothing", ".pdf", ".fault"), (b"", ".txt", ".good")):
         files = [
@@ -233,10 +240,9 @@ def test_file_names(visit: Visit) -> None:
         page.wait_for_function("(shown) => document.querySelector(`.changes ${shown}`)", arg=shown)
         assert "onerror=window.XSS" in page.inner_text(".changes"), "the names are told, as text"
         assert page.evaluate(ACTIVE) == []
-    for source in page.locator(".source .opens").all()[: len(names)]:
-        source.evaluate("(button) => button.click()")
-        title = source.text_content()
-        page.wait_for_function("(it) => document.querySelector('.reader h2[tabindex]')?.textContent === it", arg=title)
+    page.wait_for_function("(many) => document.querySelectorAll('.source').length >= many", arg=before + len(names))
+    for title in page.locator(".source .opens").all_text_contents()[: len(names)]:
+        page.wait_for_function(OPENED, arg=title, polling=500)
         assert page.evaluate(ACTIVE) == [], title
     visit.check()
 

@@ -1,5 +1,9 @@
 """An embedding endpoint that fails does not end a question: passages are found by words, and the answer says so."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -7,9 +11,11 @@ import pytest
 
 from app.answer import Finished, Retrieved, Turn
 from app.ask import NO_MODEL, STOPPED, Road
+from app.evidence import conversation
 from app.retrieve import retrieve
 from ingest import UserError
 from ingest.embed_endpoint import FEW_RETRIES
+from ingest.settings import ROOT
 from ingest.sync import sync
 from tests.servers.embeddings import EmbeddingsServer
 from tests.servers.faulty import FaultyServer
@@ -26,7 +32,7 @@ def embeddings():
 
 
 @pytest.fixture(scope="module")
-def road(embeddings, seed_settings, tmp_path_factory):
+def settings(embeddings, seed_settings, tmp_path_factory):
     with FaultyServer() as chat:
         chat.says_yes = True
         settings = replace(
@@ -34,9 +40,14 @@ def road(embeddings, seed_settings, tmp_path_factory):
             embedding_model="other", openai_base_url=chat.url, chat_model="cites", chat_models=("unauthorized",),
         )  # fmt: skip
         sync(settings)
-        road = Road.open(settings)
-        yield road
-        road.close()
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def road(settings):
+    road = Road.open(settings)
+    yield road
+    road.close()
 
 
 @pytest.fixture
@@ -123,6 +134,27 @@ def test_a_stop_does_not_wait_for_an_endpoint_that_hangs(road, embeddings, hangs
     found = answer(road, "Which zones did North Korea open?", cancelled=stopped)
     assert found.notice == STOPPED and not found.abstained and not found.passages
     assert len(embeddings.keys) == before + 1, "it was waited for, and asked again"
+
+
+def test_a_question_that_is_stopped_leaves_what_was_read_for_its_conversation(road):
+    answer(road, QUESTION)
+    kept = road.conversations.get(conversation([QUESTION], None))
+    stopped = threading.Event()
+    stopped.set()
+    answer(road, QUESTION, cancelled=stopped)
+    assert kept and road.conversations.get(conversation([QUESTION], None)) == kept
+
+
+def test_ctrl_c_at_the_terminal_does_not_wait_for_an_endpoint_that_hangs(road, hangs, settings):
+    """The thread that waits for it has 20 s, and at the end of Python all threads are waited for."""
+    places = {"CORPUS_DIR": settings.corpus_dir, "INDEX_DIR": settings.index_dir}
+    places |= {"EMBEDDING_BASE_URL": settings.embedding_base_url, "EMBEDDING_MODEL": "other"}
+    places |= {"OPENAI_BASE_URL": settings.openai_base_url, "CHAT_MODEL": "cites"}
+    environ = os.environ | {name: str(value) for name, value in places.items()}
+    process = subprocess.Popen([sys.executable, "-m", "app", "ask", OTHER], cwd=ROOT, env=environ)
+    assert hangs.wait(60)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=15) == 130
 
 
 def test_a_rewriting_that_fails_searches_no_second_time(road):
