@@ -199,7 +199,7 @@ def answers(seed: Cli, tmp_path_factory: pytest.TempPathFactory) -> list[dict[st
     ]
     file = tmp_path_factory.mktemp("ask") / "q.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)), "utf-8")
-    return rows(seed("app", "ask", "--batch", file, "--json", timeout=230))
+    return rows(seed("app", "ask", "--batch", file, "--json", timeout=340))
 
 
 def test_ask_answers_every_line_in_the_shape_of_the_contract(answers: list[dict[str, Any]]):
